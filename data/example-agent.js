@@ -1,0 +1,42 @@
+import { Agent } from 'agent-orchestrator';
+
+const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] };
+const message = { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] };
+
+/** The agent of the first five minutes, and a template for your own: copy it, change it, name the copy in agents.json. */
+export default class ExampleAgent extends Agent {
+  description = {
+    agent_id: 'agent_example_001',
+    name: 'Example Agent',
+    description: 'Repeats a text or puts it into capital letters',
+    version: '1.0.0',
+    capabilities: [
+      {
+        name: 'echo',
+        description: 'Repeats the text',
+        input_schema: text,
+        output_schema: message,
+        examples: [{ text: 'Hello, world!' }],
+      },
+      {
+        name: 'uppercase',
+        description: 'Puts the text into capital letters',
+        input_schema: text,
+        output_schema: message,
+        examples: [{ text: 'hello' }],
+      },
+    ],
+  };
+
+  async execute({ capability, parameters }) {
+    if (typeof parameters.text !== 'string') return { success: false, error: 'parameters.text must be a string' };
+    switch (capability) {
+      case 'echo':
+        return { success: true, data: { message: `Echo: ${parameters.text}` } };
+      case 'uppercase':
+        return { success: true, data: { message: parameters.text.toUpperCase() } };
+      default:
+        return { success: false, error: `unknown capability "${capability}"` };
+    }
+  }
+}

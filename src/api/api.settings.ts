@@ -1,0 +1,14 @@
+import { z } from 'zod';
+
+export const ApiSettings = z.object({
+  ORCHESTRATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(8888),
+  /** Address to listen on. There is no authentication yet, so the default is this machine alone. */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  /** Seconds a task may take when its caller does not say. */
+  TASK_TIMEOUT_SECONDS: z.coerce.number().positive().max(600).default(30),
+});
+
+export type ApiSettings = z.output<typeof ApiSettings>;
+
+/** Token under which the settings are injected. */
+export const API_SETTINGS = Symbol('ApiSettings');

@@ -1,0 +1,85 @@
+/** Every error that leaves the house: RFC 9457 problem+json with our `code`. What we did not foresee shows nothing of the inside. */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
+
+const STATUS: Record<ErrorCode, number> = {
+  invalid_json: 400,
+  invalid_request: 400,
+  not_found: 404,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  session_closed: 409,
+  session_busy: 409,
+  key_conflict: 409,
+  key_in_flight: 409,
+  ledger_unavailable: 503,
+  overloaded: 503,
+  shutting_down: 503,
+  bad_configuration: 500,
+  data_dir_locked: 500,
+  migration_failed: 500,
+  database_unfit: 500,
+  internal: 500,
+};
+
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly log: Logger) {}
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(exception, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const error = asOurs(exception);
+    const status = STATUS[error.code];
+    if (status === 500) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
+    if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
+    void reply
+      .status(status)
+      .type('application/problem+json')
+      .send({
+        type: 'about:blank',
+        title: error.code.replaceAll('_', ' '),
+        status,
+        code: error.code,
+        detail: status === 500 ? 'something went wrong on our side; the log knows more' : error.message,
+        ...(error.pointer !== undefined && { pointer: error.pointer }),
+        ...(error.fields && { errors: error.fields }),
+      });
+  }
+}
+
+/** Errors of Nest and Fastify in our words. */
+function asOurs(exception: unknown): OrchestratorError {
+  if (exception instanceof OrchestratorError) return exception;
+  const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown }).statusCode;
+  const message = (exception as Error).message;
+  switch (status) {
+    case 400:
+      return new OrchestratorError('invalid_request', message);
+    case 404:
+      return new OrchestratorError('not_found', message);
+    case 413:
+      return new OrchestratorError('payload_too_large', `the request body is larger than ${MAX_BODY_BYTES} bytes`);
+    case 415:
+      return new OrchestratorError('unsupported_media_type', 'send the body as content-type: application/json');
+    default:
+      return new OrchestratorError('internal', message, { cause: exception });
+  }
+}
+
+export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** Issues of a zod schema as one error that names every field. */
+export function invalidFields(issues: readonly { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined }[]): OrchestratorError {
+  const fields = issues.map(({ message, path }) => ({
+    field: (path ?? []).map((p) => String(typeof p === 'object' ? p.key : p)).join('.'),
+    message,
+  }));
+  const summary = fields.map((f) => (f.field ? `${f.field}: ${f.message}` : f.message)).join('; ');
+  return new OrchestratorError('invalid_request', summary, { fields });
+}

@@ -1,0 +1,62 @@
+/** The wiring. The only place that picks adapters. */
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import type { Logger } from 'pino';
+import { AgentRegistryModule } from './agents/agents.module.js';
+import { API_SETTINGS } from './api/api.settings.js';
+import { ContractsController } from './api/contracts.controller.js';
+import { OrchestrateController } from './api/orchestrate.controller.js';
+import { ProblemFilter } from './api/problem.filter.js';
+import { StatusController } from './api/status.controller.js';
+import type { Config } from './config.js';
+import { ContractManagerModule } from './contracts/contracts.module.js';
+import { IdleSessions } from './contracts/idle.worker.js';
+import { Recovery } from './contracts/recovery.worker.js';
+import { IntegrationModule } from './integration/integration.module.js';
+import { type Worker, Workers } from './kernel/worker.js';
+import { Appender } from './ledger/append.worker.js';
+import { Expiry } from './ledger/expiry.worker.js';
+import { FollowWorker } from './ledger/follow.worker.js';
+import { Instance } from './ledger/instance.worker.js';
+import { LedgerModule } from './ledger/ledger.module.js';
+import type { OpenLedger } from './ledger/open.postgres.js';
+import { Sequencer } from './ledger/sequence.worker.js';
+import { OrchestrationModule } from './orchestration/orchestration.module.js';
+
+export interface Surroundings {
+  readonly config: Config;
+  readonly ledger: OpenLedger;
+  /** One per process start. */
+  readonly owner: string;
+  readonly log: Logger;
+}
+
+@Module({})
+export class AppModule {
+  static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
+    const housekeeping = housekeepingOf(ledger);
+    // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
+    const workers = {
+      provide: Workers,
+      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
+      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeeping]),
+    };
+    return {
+      module: AppModule,
+      imports: [
+        CqrsModule.forRoot(),
+        LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
+        AgentRegistryModule,
+        ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
+        IntegrationModule.with(config.AGENTS_FILE),
+        OrchestrationModule,
+      ],
+      controllers: [OrchestrateController, ContractsController, StatusController],
+      providers: [workers, { provide: API_SETTINGS, useValue: config }, { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) }],
+    };
+  }
+}
+
+function housekeepingOf(_ledger: OpenLedger): Worker[] {
+  return [];
+}

@@ -1,0 +1,25 @@
+/** The environment, read once into one frozen typed object. Nobody else looks at process.env. */
+import { z } from 'zod';
+import { AgentsSettings } from './agents/agents.settings.js';
+import { ApiSettings } from './api/api.settings.js';
+import { ContractsSettings } from './contracts/contracts.settings.js';
+import { OrchestratorError } from './kernel/errors.js';
+import { LedgerSettings } from './ledger/ledger.settings.js';
+
+const Settings = z.object({ ...ApiSettings.shape, ...LedgerSettings.shape, ...ContractsSettings.shape, ...AgentsSettings.shape });
+
+export type Config = Readonly<z.output<typeof Settings>>;
+
+const SECRET = /URL|SECRET|KEY|PASSWORD/;
+
+export function readConfig(env: Record<string, string | undefined>): Config {
+  // An empty variable, as `NAME=` in a file leaves it, means unset.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = Settings.safeParse(given);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const wrong = parsed.error.issues.map((issue) => {
+    const name = String(issue.path[0]);
+    return `${name}=${SECRET.test(name) ? '…' : given[name]}: ${issue.message}`;
+  });
+  throw new OrchestratorError('bad_configuration', `cannot start with these settings: ${wrong.join('; ')}`);
+}

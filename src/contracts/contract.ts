@@ -1,0 +1,107 @@
+/**
+ * A contract: one call to one agent, a REQUEST and its RESPONSE. Here stand the words of both halves; the rules of their order are the
+ * stream's (ledger/stream.ts).
+ */
+import type { JsonValue } from '../kernel/json.js';
+import type { Members } from '../ledger/record.js';
+
+/** Why a contract did not complete. The list is closed: it stands in envelopes that can never be erased. */
+export const ERROR_CODES = {
+  no_agent: 'no registered agent offers what was asked for',
+  invalid_input: "the parameters do not fit the capability's input schema",
+  agent_failed: 'the agent answered that it could not do it',
+  agent_threw: 'the agent broke down',
+  agent_timeout: 'the agent did not answer before the deadline',
+  agent_unreachable: 'the agent could not be reached',
+  agent_invalid_response: 'what the agent answered could not be understood',
+  agent_invalid_output: "the result does not fit the capability's output schema",
+  agent_response_too_large: 'the agent answered more than can be recorded',
+  input_required: 'the agent needs more input; the next call continues from here',
+  auth_required: 'the agent needs other credentials; the next call continues from here',
+  breaker_open: 'the agent failed too often and is not called for now',
+  cancelled: 'it was cancelled before the agent answered',
+  interrupted: 'the orchestrator stopped while the call ran; whether the agent acted is unknown',
+} as const;
+
+export type ContractErrorCode = keyof typeof ERROR_CODES;
+
+export const ORCHESTRATOR = 'orchestrator';
+
+/** How a contract ended. */
+export interface Outcome {
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  readonly code?: ContractErrorCode;
+  readonly result?: JsonValue;
+  /** What went wrong, in words; payload, so it may quote the caller or the agent. */
+  readonly message?: string;
+  /** The agent's answer as it came, when it could not be understood. */
+  readonly raw?: JsonValue;
+}
+
+export const completed = (result: JsonValue): Outcome => ({ status: 'completed', result });
+
+export const failed = (code: ContractErrorCode, message: string, more: Pick<Outcome, 'result' | 'raw'> = {}): Outcome => ({
+  status: code === 'cancelled' ? 'cancelled' : 'failed',
+  code,
+  message,
+  ...more,
+});
+
+/** The registered agent a REQUEST goes to. */
+export interface Addressee {
+  readonly agent: string;
+  readonly version: string;
+  /** Hex hash of the record that describes it. */
+  readonly record: string;
+}
+
+export interface RequestMembers {
+  readonly task: string;
+  readonly to: Addressee | null;
+  /** Only if an agent offers it: what the caller wrote is the disclosure `asked`. */
+  readonly capability: string | null;
+  readonly deadline: string;
+  readonly cause: string | null;
+  readonly trace: string | null;
+}
+
+export function requestMembers(request: RequestMembers): Members {
+  const { to } = request;
+  return {
+    task: request.task,
+    from: ORCHESTRATOR,
+    status: 'pending',
+    deadline: request.deadline,
+    ...(to && { to: to.agent, to_version: to.version, to_record: to.record }),
+    ...(request.capability !== null && { capability: request.capability }),
+    ...(request.cause !== null && { cause: request.cause }),
+    ...(request.trace !== null && { trace: request.trace }),
+  };
+}
+
+/** The half of a REQUEST that its RESPONSE repeats. */
+export interface Asked {
+  readonly id: string;
+  readonly task: string | null;
+  readonly to: string | null;
+  readonly capability: string | null;
+}
+
+/** A RESPONSE is from the agent that was asked, whoever wrote it down; `error_code` says who ended it. */
+export function responseMembers(asked: Asked, outcome: Outcome): Members {
+  return {
+    in_reply_to: asked.id,
+    cause: asked.id,
+    from: asked.to ?? ORCHESTRATOR,
+    to: ORCHESTRATOR,
+    status: outcome.status,
+    ...(asked.task !== null && { task: asked.task }),
+    ...(asked.capability !== null && { capability: asked.capability }),
+    ...(outcome.code !== undefined && { error_code: outcome.code }),
+  };
+}
+
+export function responsePayload(outcome: Outcome): Record<string, JsonValue | undefined> {
+  const error = outcome.code === undefined ? undefined : { code: outcome.code, message: outcome.message ?? ERROR_CODES[outcome.code] };
+  return { result: outcome.result, error, raw: outcome.raw };
+}

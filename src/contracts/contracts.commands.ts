@@ -1,0 +1,163 @@
+/**
+ * ContractManager: writes both halves of every contract. A REQUEST is committed before anybody is called, its RESPONSE before anybody is
+ * told; whatever happens in between, the record ends with exactly one of each.
+ */
+import { Command, CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs';
+import { OrchestratorError } from '../kernel/errors.js';
+import type { JsonValue } from '../kernel/json.js';
+import { Appender } from '../ledger/append.worker.js';
+import type { AppendResult } from '../ledger/send.postgres.js';
+import type { KeyClaim } from '../ledger/batch.js';
+import { Database } from '../ledger/database.postgres.js';
+import { newDraft } from '../ledger/draft.system.js';
+import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';
+import type { Draft } from '../ledger/record.js';
+import type { Refusal } from '../ledger/stream.js';
+import { type Asked, failed, type Outcome, type RequestMembers, requestMembers, responseMembers, responsePayload } from './contract.js';
+import { answerTo, askedOf, type RecordedAnswer } from './contracts.postgres.js';
+import { Sessions } from './sessions.postgres.js';
+
+/** Where an event stands, and the hash to remember it by. */
+export interface Receipt {
+  readonly stream: string;
+  readonly seq: number;
+  readonly hash: string;
+}
+
+export interface OpenContract {
+  readonly asked: Asked;
+  readonly stream: string;
+  readonly receipt: Receipt;
+}
+
+export interface NewContract {
+  readonly tenant: string;
+  readonly session: string;
+  readonly request: RequestMembers;
+  readonly payload: Record<string, JsonValue | undefined>;
+  /** Seconds until the deadline. */
+  readonly seconds: number;
+  readonly key?: KeyClaim | undefined;
+}
+
+type KeyUsed = Extract<Refusal, { code: 'key_used' }>;
+
+export class ContractManager {
+  constructor(
+    private readonly appender: Appender,
+    private readonly sessions: Sessions,
+    private readonly db: Database,
+    /** Who answers for what this process leaves open. */
+    private readonly owner: string,
+  ) {}
+
+  /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. */
+  async open(contract: NewContract, outcome?: Outcome): Promise<{ opened: OpenContract; answer?: RecordedAnswer } | { used: KeyUsed }> {
+    const request = newDraft('contract.request', requestMembers(contract.request), contract.payload);
+    const asked = { id: request.id, task: contract.request.task, to: contract.request.to?.agent ?? null, capability: contract.request.capability };
+    const response = outcome && newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
+    const { result, stream } = await this.intoSession(contract, response ? [request, response] : [request]);
+    if (result.refusal) return { used: result.refusal as KeyUsed };
+    const [first, second] = result.placed.map(({ seq, hash }) => ({ stream, seq, hash: hash.toString('hex') }));
+    const opened = { asked, stream, receipt: first! };
+    if (!outcome || !second || !response) return { opened };
+    return { opened, answer: { ...outcome, receipt: second, request: request.id, time: response.time } };
+  }
+
+  private async intoSession(contract: NewContract, drafts: readonly Draft[]): Promise<{ result: AppendResult; stream: string }> {
+    const { tenant, session, key, seconds } = contract;
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const { stream, opening } = await this.sessions.resolve(tenant, session);
+      const result = await this.appender.append({ stream, drafts, opening, key, open: { owner: this.owner, seconds } });
+      const { refusal } = result;
+      if (!refusal) {
+        if (opening) this.sessions.opened(tenant, session, stream);
+        return { result, stream };
+      }
+      switch (refusal.code) {
+        case 'key_used':
+          return { result, stream };
+        case 'renamed':
+          this.sessions.forget(tenant, session);
+          break;
+        case 'closed':
+          if (refusal.seal.reason === 'requested') throw sessionClosed(session);
+          this.sessions.reopen(tenant, session, { stream, seal: refusal.seal });
+          break;
+        default:
+          throw new OrchestratorError('internal', `a REQUEST was refused as ${refusal.code}`);
+      }
+    }
+    throw new OrchestratorError('ledger_unavailable', `session "${session}" was renamed by other writers again and again; try again`, { retryAfter: 1 });
+  }
+
+  /** Records the RESPONSE, or finds the one that somebody else recorded first: the caller is told what the record says. */
+  async close(contract: Pick<OpenContract, 'asked' | 'stream'>, outcome: Outcome, patienceMs: number): Promise<RecordedAnswer> {
+    const { asked, stream } = contract;
+    const draft = newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
+    const result = await this.appender.append({ stream, drafts: [draft] }, patienceMs + GRACE_SECONDS * 1000);
+    if (!result.refusal) {
+      const { seq, hash } = result.placed[0]!;
+      return { ...outcome, receipt: { stream, seq, hash: hash.toString('hex') }, request: asked.id, time: draft.time };
+    }
+    const recorded = await answerTo(this.db, asked.id);
+    if (!recorded) throw new OrchestratorError('internal', `the RESPONSE to ${asked.id} was refused as ${result.refusal.code}, but there is none`);
+    return recorded;
+  }
+
+  /** Closes a REQUEST whose owner is gone. Losing to the owner's own RESPONSE is fine. */
+  async closeAbandoned(open: { id: string; stream: string }, outcome: Outcome): Promise<void> {
+    const asked = await askedOf(this.db, open.id);
+    if (asked) await this.close({ asked, stream: open.stream }, outcome, 0);
+  }
+
+  /** Seals the stream; `cancel` ends what is open first. */
+  async seal(stream: string, reason: 'requested' | 'idle', cancel: boolean): Promise<Receipt> {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      if (cancel) {
+        for (const open of await openInStream(this.db, stream)) await this.closeAbandoned(open, failed('cancelled', 'the session was closed'));
+      }
+      const draft = newDraft('session.closed', { reason });
+      const result = await this.appender.append({ stream, drafts: [draft] });
+      if (!result.refusal) return { stream, seq: result.placed[0]!.seq, hash: result.placed[0]!.hash.toString('hex') };
+      if (result.refusal.code === 'closed') throw new OrchestratorError('session_closed', 'the session is closed already');
+      if (!cancel) break;
+    }
+    throw new OrchestratorError('session_busy', 'requests of this session are still open; wait for them, or close it with ?cancel=true');
+  }
+}
+
+const sessionClosed = (session: string) =>
+  new OrchestratorError('session_closed', `session "${session}" is closed and takes no more work; use another session_id`);
+
+/** What may be lost: tells the process that runs a call that it is no longer wanted. */
+export class SessionCancelled {
+  constructor(readonly stream: string) {}
+}
+
+export class CloseSession extends Command<{ session_id: string; closed: true; receipt: Receipt }> {
+  constructor(
+    readonly tenant: string,
+    readonly session: string,
+    readonly cancel: boolean,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(CloseSession)
+export class CloseSessionHandler implements ICommandHandler<CloseSession> {
+  constructor(
+    private readonly contracts: ContractManager,
+    private readonly sessions: Sessions,
+    private readonly events: EventBus,
+  ) {}
+
+  async execute({ tenant, session, cancel }: CloseSession) {
+    const row = await this.sessions.find(tenant, session);
+    if (!row) throw new OrchestratorError('not_found', `there is no session "${session}"`);
+    const sealing = this.contracts.seal(row.stream, 'requested', cancel);
+    if (cancel) this.events.publish(new SessionCancelled(row.stream));
+    return { session_id: session, closed: true as const, receipt: await sealing };
+  }
+}

@@ -1,0 +1,52 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { EventsHandler, type IEventHandler } from '@nestjs/cqrs';
+import { Appender } from '../ledger/append.worker.js';
+import { Database } from '../ledger/database.postgres.js';
+import { FollowWorker } from '../ledger/follow.worker.js';
+import { Instance } from '../ledger/instance.worker.js';
+import { LedgerAdvanced } from '../ledger/ledger.module.js';
+import { CloseSessionHandler, ContractManager } from './contracts.commands.js';
+import { GetContractHandler, ListContractsHandler } from './contracts.queries.js';
+import { IdleSessions } from './idle.worker.js';
+import { Recovery } from './recovery.worker.js';
+import { Sessions } from './sessions.postgres.js';
+import { Tallies } from './tallies.follower.js';
+
+@EventsHandler(LedgerAdvanced)
+export class WakeTallies implements IEventHandler<LedgerAdvanced> {
+  constructor(private readonly tallies: FollowWorker) {}
+
+  handle(): void {
+    this.tallies.kick();
+  }
+}
+
+@Module({})
+export class ContractManagerModule {
+  static with(idleMinutes: number | undefined): DynamicModule {
+    const manager = {
+      provide: ContractManager,
+      inject: [Appender, Sessions, Database, Instance],
+      useFactory: (appender: Appender, sessions: Sessions, db: Database, instance: Instance) => new ContractManager(appender, sessions, db, instance.owner),
+    };
+    const recovery = {
+      provide: Recovery,
+      inject: [Database, ContractManager, Instance],
+      useFactory: (db: Database, contracts: ContractManager, instance: Instance) => new Recovery(db, contracts, instance.owner),
+    };
+    const idle = {
+      provide: IdleSessions,
+      inject: [Database, ContractManager],
+      useFactory: (db: Database, contracts: ContractManager) => new IdleSessions(db, contracts, idleMinutes === undefined ? null : idleMinutes * 60),
+    };
+    const sessions = { provide: Sessions, inject: [Database], useFactory: (db: Database) => new Sessions(db) };
+    const tallies = { provide: FollowWorker, inject: [Database], useFactory: (db: Database) => new FollowWorker(db, new Tallies()) };
+    const own = [sessions, manager, recovery, idle, tallies];
+    return {
+      module: ContractManagerModule,
+      global: true,
+      providers: [...own, CloseSessionHandler, ListContractsHandler, GetContractHandler, WakeTallies],
+      exports: own.map((p) => p.provide),
+    };
+  }
+}

@@ -1,0 +1,140 @@
+/** Contracts as they are read: straight from `event`, so that a caller always sees what he was told. */
+import type { JsonValue } from '../kernel/json.js';
+import type { Tx } from '../ledger/database.postgres.js';
+import { disclosedValues, type PayloadRow, payloadsOf } from '../ledger/payload.postgres.js';
+import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
+import type { Asked, Outcome } from './contract.js';
+import type { Receipt } from './contracts.commands.js';
+import { sessionNames } from './sessions.postgres.js';
+
+/** A RESPONSE that is in the ledger. */
+export interface RecordedAnswer extends Outcome {
+  readonly receipt: Receipt;
+  readonly request: string;
+  readonly time: string;
+}
+
+export async function askedOf(tx: Tx, request: string): Promise<Asked | undefined> {
+  const row = await eventById(tx, request);
+  return row && { id: row.event_id, task: row.task, to: row.to_agent, capability: row.capability };
+}
+
+async function responseRow(tx: Tx, request: string): Promise<EventRow | undefined> {
+  const rows = await tx.named<EventRow>(
+    'response_to',
+    `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.in_reply_to = $1 AND e.type = 'contract.response'`,
+    [request],
+  );
+  return rows[0];
+}
+
+export async function answerTo(tx: Tx, request: string): Promise<RecordedAnswer | undefined> {
+  const row = await responseRow(tx, request);
+  if (!row) return undefined;
+  const values = disclosedValues((await payloadsOf(tx, [row.id])).get(row.id));
+  const error = values['error'] as { message?: string } | undefined;
+  return {
+    status: row.status as Outcome['status'],
+    ...(row.error_code !== null && { code: row.error_code as NonNullable<Outcome['code']> }),
+    ...(values['result'] !== undefined && { result: values['result'] }),
+    ...(error?.message !== undefined && { message: error.message }),
+    receipt: { stream: row.stream, seq: row.seq, hash: row.hash.toString('hex') },
+    request,
+    time: row.time,
+  };
+}
+
+/** One half of a contract as the API shows it. A REQUEST carries the status, result and completion of its RESPONSE. */
+export interface ContractItem {
+  readonly contract_id: string;
+  readonly session_id: string | null;
+  readonly contract_type: 'REQUEST' | 'RESPONSE';
+  readonly from_agent: string | null;
+  readonly to_agent: string | null;
+  readonly capability: string | null;
+  readonly parameters: JsonValue;
+  readonly payload: JsonValue;
+  readonly status: string | null;
+  readonly created_at: string;
+  readonly completed_at: string | null;
+  readonly result: JsonValue;
+  readonly error: string | null;
+  readonly error_code: string | null;
+  readonly in_reply_to: string | null;
+  readonly task_id: string | null;
+  readonly seq: number;
+  readonly hash: string;
+  readonly metadata: Record<string, JsonValue>;
+}
+
+export interface ContractFilter {
+  readonly from_agent?: string | undefined;
+  readonly to_agent?: string | undefined;
+  readonly capability?: string | undefined;
+  readonly status?: string | undefined;
+  readonly type?: 'REQUEST' | 'RESPONSE' | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+const CONTRACTS = `e.type IN ('contract.request', 'contract.response')`;
+
+/** SQL for the filter over `e` and its RESPONSE `r`, and its values. */
+export function where(filter: ContractFilter, values: unknown[]): string {
+  const terms = [CONTRACTS];
+  const term = (sql: (parameter: string) => string, value: unknown) => {
+    if (value !== undefined) terms.push(sql(`$${values.push(value)}`));
+  };
+  term((p) => `e.from_agent = ${p}`, filter.from_agent);
+  term((p) => `e.to_agent = ${p}`, filter.to_agent);
+  term((p) => `e.capability = ${p}`, filter.capability);
+  term((p) => `coalesce(r.status, e.status) = ${p}`, filter.status);
+  term((p) => `e.type = ${p}`, filter.type && `contract.${filter.type.toLowerCase()}`);
+  term((p) => `e.time >= ${p}`, filter.since);
+  term((p) => `e.time < ${p}`, filter.until);
+  return terms.join(' AND ');
+}
+
+export const WITH_RESPONSE = `LEFT JOIN event r ON r.in_reply_to = e.event_id AND r.type = 'contract.response' AND e.type = 'contract.request'`;
+
+/** Turns rows into items: joins payloads, RESPONSEs and names of sessions, each with one query. */
+export async function toItems(tx: Tx, rows: readonly EventRow[]): Promise<ContractItem[]> {
+  const requests = rows.filter((e) => e.type === 'contract.request').map((e) => e.event_id);
+  const responses = await tx.named<EventRow>(
+    'responses_to',
+    `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.in_reply_to = ANY($1::text[]) AND e.type = 'contract.response'`,
+    [requests],
+  );
+  const answers = new Map(responses.map((r) => [r.in_reply_to, r]));
+  const payloads = await payloadsOf(tx, [...new Set([...rows, ...responses].map((e) => e.id))]);
+  const names = await sessionNames(tx, rows.map((e) => e.stream));
+  return rows.map((row) => toItem(row, row.type === 'contract.request' ? answers.get(row.event_id) : row, { payloads, names }));
+}
+
+function toItem(row: EventRow, answer: EventRow | undefined, known: { payloads: Map<number, PayloadRow[]>; names: Map<string, string> }): ContractItem {
+  const own = disclosedValues(known.payloads.get(row.id));
+  const answered = answer ? disclosedValues(known.payloads.get(answer.id)) : {};
+  const error = answered['error'] as { message?: string } | undefined;
+  const { parameters, result, error: _error, session: _session, ...metadata } = own;
+  return {
+    contract_id: row.event_id,
+    session_id: known.names.get(row.stream) ?? null,
+    contract_type: row.type === 'contract.request' ? 'REQUEST' : 'RESPONSE',
+    from_agent: row.from_agent,
+    to_agent: row.to_agent,
+    capability: row.capability,
+    parameters: parameters ?? null,
+    payload: (row.type === 'contract.request' ? parameters : result) ?? null,
+    status: answer?.status ?? row.status,
+    created_at: row.time,
+    completed_at: answer?.time ?? null,
+    result: answered['result'] ?? null,
+    error: error?.message ?? null,
+    error_code: answer?.error_code ?? null,
+    in_reply_to: row.in_reply_to,
+    task_id: row.task,
+    seq: row.seq,
+    hash: row.hash.toString('hex'),
+    metadata,
+  };
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import type { Answer } from '../../agents/agent-client.js';
+import type { JsonValue } from '../../kernel/json.js';
+
+const AgentAnswerSchema = z.discriminatedUnion('success', [
+  z.object({ success: z.literal(true), data: z.custom<JsonValue>().optional() }),
+  z.object({ success: z.literal(false), error: z.string().optional(), data: z.custom<JsonValue>().optional() }),
+]);
+
+/** The `{success, data?, error?}` of in-process and plain HTTP agents. */
+export function readAnswer(value: JsonValue): Answer {
+  const parsed = AgentAnswerSchema.safeParse(value);
+  if (!parsed.success) {
+    const what = parsed.error.issues.map((i) => `${i.path.join('.') || 'the answer'}: ${i.message}`).join('; ');
+    return { success: false, code: 'agent_invalid_response', message: `expected {success, data?, error?}, but ${what}`, raw: { value } };
+  }
+  const answer = parsed.data;
+  if (answer.success) return { success: true, data: answer.data ?? null };
+  const message = answer.error ?? 'the agent gave no reason';
+  return { success: false, code: 'agent_failed', message, ...(answer.data !== undefined && { data: answer.data }) };
+}

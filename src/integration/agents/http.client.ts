@@ -1,0 +1,91 @@
+/**
+ * Calls an agent over plain HTTP: POST {endpoint}/execute {task_id, capability, parameters, context} → {success, data?, error?}.
+ * undici rather than axios: a kept-alive pool costs a fraction per call, and nothing else of axios is wanted on this path.
+ */
+import { Pool } from 'undici';
+import type { Task } from '../../agents/agent.js';
+import { AgentClient, type Answer } from '../../agents/agent-client.js';
+import { OrchestratorError } from '../../kernel/errors.js';
+import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
+import { readAnswer } from './answer.js';
+
+export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const CONNECT_MS = 5000;
+
+export class HttpClient extends AgentClient {
+  private readonly pool: Pool;
+  private readonly path: string;
+
+  constructor(endpoint: string) {
+    super();
+    const url = new URL(endpoint);
+    this.path = `${url.pathname.replace(/\/$/, '')}/execute`;
+    // No retries, no redirects, no timeout of its own: the contract's deadline aborts the call.
+    this.pool = new Pool(url.origin, { connections: 128, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } });
+  }
+
+  async call(task: Task, { signal, trace }: { signal: AbortSignal; trace: string | null }): Promise<Answer> {
+    let status: number;
+    let bytes: Buffer;
+    try {
+      const response = await this.pool.request({
+        method: 'POST',
+        path: this.path,
+        signal,
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'idempotency-key': task.task_id,
+          // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
+          ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
+        },
+        body: JSON.stringify(task),
+      });
+      status = response.statusCode;
+      const read = await readBounded(response.body);
+      if (!read) return { success: false, code: 'agent_response_too_large', message: `the agent answered more than ${MAX_ANSWER_BYTES} bytes` };
+      bytes = read;
+    } catch (error) {
+      return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
+    }
+    if (status !== 200) {
+      const code = status >= 500 ? 'agent_failed' : 'agent_invalid_response';
+      return { success: false, code, message: `the agent answered HTTP ${status}`, raw: rawOf(bytes) };
+    }
+    try {
+      return readAnswer(parseJsonBytes(bytes) as JsonValue);
+    } catch (error) {
+      if (!(error instanceof OrchestratorError)) throw error;
+      return { success: false, code: 'agent_invalid_response', message: error.message, raw: rawOf(bytes) };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.pool.destroy();
+  }
+}
+
+async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) {
+      body.destroy();
+      return null;
+    }
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+}
+
+/** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
+export function rawOf(bytes: Buffer): JsonValue {
+  const text = bytes.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(bytes) ? { encoding: 'utf-8', data: text } : { encoding: 'base64', data: bytes.toString('base64') };
+}
+
+const reason = (error: unknown): string => {
+  const { code, message } = error as { code?: string; message?: string };
+  return code && !message?.includes(code) ? `${code} ${message}` : (message ?? String(error));
+};

@@ -1,0 +1,28 @@
+/** Calls an agent that lives in this process. */
+import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
+import { AgentClient, type Answer } from '../../agents/agent-client.js';
+import { toJsonValue } from '../../kernel/json.js';
+import { readAnswer } from './answer.js';
+
+export class InProcessClient extends AgentClient {
+  constructor(private readonly agent: Agent) {
+    super();
+  }
+
+  async call(task: Task, { signal }: { signal: AbortSignal }): Promise<Answer> {
+    let answer: AgentAnswer;
+    try {
+      // A copy: an agent that changes its input must not change what was recorded.
+      answer = await this.agent.execute(structuredClone(task), { signal });
+    } catch (error) {
+      return { success: false, code: 'agent_threw', message: `the agent threw: ${error instanceof Error ? error.message : String(error)}` };
+    }
+    try {
+      return readAnswer(toJsonValue(answer));
+    } catch (error) {
+      return { success: false, code: 'agent_invalid_response', message: (error as Error).message };
+    }
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,139 @@
+/**
+ * A batch of intents on its way into the ledger: which drafts go into which stream, in which order, and the parameters of the one
+ * statement that appends them. Pure; the appender owns the states and mutates them through here.
+ */
+import { decide, evolve, type Refusal, type StreamState } from './stream.js';
+import { type Disclosure, type Draft, stamp } from './record.js';
+
+/** The caller's name for a session, claimed together with the first event of the stream. */
+export interface Opening {
+  readonly tenant: string;
+  readonly name: string;
+  /** The stream that idleness closed under the same name, with its seal. */
+  readonly after: { stream: string; seal: string } | null;
+  /** Disclosure `session`, part of the stream's first record. */
+  readonly disclosure: Disclosure;
+}
+
+export interface KeyClaim {
+  readonly scope: string;
+  readonly key: Buffer;
+  readonly salt: Buffer;
+  readonly body: Buffer;
+}
+
+/** What somebody wants appended to one stream, all of it or nothing. */
+export interface Intent {
+  readonly stream: string;
+  readonly drafts: readonly Draft[];
+  /** Append only if the stream stands exactly at this seq. */
+  readonly expectSeq?: number;
+  /** Present while the caller does not know the stream to exist. */
+  readonly opening?: Opening | undefined;
+  /** Who answers for the REQUESTs this intent leaves open, and for how many seconds. */
+  readonly open?: { owner: string; seconds: number };
+  /** Idempotency key, claimed together with the first draft. */
+  readonly key?: KeyClaim | undefined;
+}
+
+/** A draft in its place. `hash` is final; it is the receipt once the batch is committed. */
+export interface Placed {
+  readonly draft: Draft;
+  readonly seq: number;
+  readonly hash: Buffer;
+}
+
+/** What one batch does to one stream. */
+export interface Lane {
+  readonly stream: string;
+  readonly state: StreamState;
+  readonly base: Buffer;
+  readonly placed: (Placed & { readonly bytes: Buffer })[];
+  readonly intents: Intent[];
+  opening: Opening | null;
+}
+
+const NONE = Buffer.alloc(0);
+
+/** The lane takes over the state: it is valid again only when the batch was won. */
+export const openLane = (stream: string, state: StreamState): Lane => ({
+  stream,
+  state,
+  base: state.head ?? NONE,
+  placed: [],
+  intents: [],
+  opening: null,
+});
+
+/** Puts the intent's drafts at the end of the lane, or says why they may not stand there. */
+export function place(lane: Lane, intent: Intent): Refusal | Placed[] {
+  const { state } = lane;
+  const refusal = decide(state, intent.drafts, intent.expectSeq);
+  if (refusal) return refusal;
+  const drafts = state.seq === 0 && intent.opening ? withOpening(intent.drafts, intent.opening) : intent.drafts;
+  const placed: Lane['placed'] = [];
+  let prev = state.head;
+  for (const draft of drafts) {
+    const seq = state.seq + placed.length + 1;
+    const { bytes, hash } = stamp(draft, { stream: lane.stream, seq, prev });
+    placed.push({ draft, seq, bytes, hash });
+    prev = hash;
+  }
+  // Nothing throws from here on: the state never holds half an intent.
+  if (state.seq === 0 && intent.opening) lane.opening = intent.opening;
+  for (const { draft, hash } of placed) evolve(state, draft, hash);
+  lane.placed.push(...placed);
+  lane.intents.push(intent);
+  return placed;
+}
+
+function withOpening([first, ...rest]: readonly Draft[], opening: Opening): Draft[] {
+  const cause = opening.after ? { cause: opening.after.seal } : {};
+  return [{ ...first!, members: { ...first!.members, ...cause }, disclosures: [opening.disclosure, ...first!.disclosures] }, ...rest];
+}
+
+const MAX_EVENTS = 200;
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * As many from the front as one batch holds: 200 events, 4 MiB, a larger one alone. Those that `admit` turns away are in neither list.
+ */
+export function fill<T extends { readonly intent: Intent }>(queue: readonly T[], admit: (item: T) => boolean = () => true): { taken: T[]; rest: T[] } {
+  const taken: T[] = [];
+  let events = 0;
+  let bytes = 0;
+  let next = 0;
+  for (; next < queue.length; next++) {
+    const item = queue[next]!;
+    const { drafts } = item.intent;
+    const size = drafts.reduce((sum, draft) => draft.disclosures.reduce((n, d) => n + d.bytes.length, sum + 1024), 0);
+    if (taken.length > 0 && (events + drafts.length > MAX_EVENTS || bytes + size > MAX_BYTES)) break;
+    if (!admit(item)) continue;
+    events += drafts.length;
+    bytes += size;
+    taken.push(item);
+  }
+  return { taken, rest: queue.slice(next) };
+}
+
+/** Parameters of the append statement, in the order append.postgres.ts names them. */
+export function parameters(lanes: readonly Lane[]): unknown[][] {
+  const columns: unknown[][] = Array.from({ length: 36 }, () => []);
+  const push = (from: number, values: readonly unknown[]) => values.forEach((value, i) => columns[from + i]!.push(value));
+  for (const lane of lanes) {
+    push(0, [lane.stream, lane.base, lane.state.seq, lane.state.head]);
+    for (const { draft, seq, bytes, hash } of lane.placed) {
+      const m = draft.members;
+      push(4, [lane.stream, seq, draft.id, draft.type, draft.time, m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code, bytes, hash]);
+      for (const disclosure of draft.disclosures) push(19, [draft.id, disclosure.name, disclosure.bytes]);
+    }
+    for (const intent of lane.intents) {
+      for (const draft of intent.drafts) {
+        if (intent.open && lane.state.open.has(draft.id)) push(22, [draft.id, lane.stream, intent.open.owner, intent.open.seconds]);
+      }
+      if (intent.key) push(26, [lane.stream, intent.key.scope, intent.key.key, intent.drafts[0]!.id, intent.key.salt, intent.key.body]);
+    }
+    if (lane.opening) push(32, [lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '']);
+  }
+  return columns;
+}

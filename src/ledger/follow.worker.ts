@@ -1,0 +1,158 @@
+/**
+ * A follower whose effect is inside our database: effect and cursor move in one transaction, so every event takes effect exactly once.
+ *
+ * An event that cannot be handled is isolated by halving the batch, tried three times, and then parked with its stream: later events of
+ * that stream wait behind it, all others go on. Parked streams are tried again at every start and on demand.
+ */
+import type { Worker } from '../kernel/worker.js';
+import { type Database, outcomeOf, type Tx } from './database.postgres.js';
+import { enrol, lockCursor, moveCursor, noteError, park, parkedStreams, unpark } from './follow.postgres.js';
+import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.postgres.js';
+
+/** Handles events in idx order through `tx` alone. Throwing undoes the batch; it is tried again. Not retryable inside: keep it pure. */
+export interface Follower {
+  readonly name: string;
+  handle(events: readonly SequencedEvent[], tx: Tx): Promise<void>;
+}
+
+const MOST = 500;
+const TRIES = 3;
+const POLL_MS = 1000;
+
+export class FollowWorker implements Worker {
+  readonly name: string;
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | null = null;
+  private kicked = false;
+  private stopped = false;
+  private limit = MOST;
+  private failures = 0;
+  private handled = 0;
+  private lastError: string | null = null;
+
+  constructor(
+    private readonly db: Database,
+    private readonly follower: Follower,
+    /** Rests this long after each round, so that a busy ledger is followed in few transactions. */
+    private readonly restMs = 100,
+  ) {
+    this.name = `follower ${follower.name}`;
+  }
+
+  async start(): Promise<void> {
+    await enrol(this.db, this.follower.name);
+    await this.retryParked();
+    this.timer = setInterval(() => this.kick(), POLL_MS);
+    this.timer.unref();
+    this.kick();
+  }
+
+  kick(): void {
+    this.kicked = true;
+    if (this.stopped) return;
+    this.running ??= this.run().finally(() => {
+      this.running = null;
+    });
+  }
+
+  private async run(): Promise<void> {
+    while (this.kicked && !this.stopped) {
+      this.kicked = false;
+      await this.catchUp();
+      if (!this.stopped) await new Promise((wake) => setTimeout(wake, this.restMs).unref());
+    }
+  }
+
+  /** Rounds until nothing is left, another replica has the cursor, or a round failed. */
+  async catchUp(): Promise<void> {
+    for (;;) {
+      try {
+        if (!(await this.round())) return;
+        this.failures = 0;
+        this.lastError = null;
+        this.limit = Math.min(MOST, this.limit * 2);
+      } catch (error) {
+        if (!(await this.afterFailure(error as Error))) return;
+      }
+    }
+  }
+
+  private round(): Promise<boolean> {
+    return this.db.transaction(async (tx) => {
+      const cursor = await lockCursor(tx, this.follower.name);
+      if (cursor === undefined) return false;
+      const events = await sequencedAfter(tx, cursor, this.limit);
+      if (events.length === 0) return false;
+      const parked = new Set((await parkedStreams(tx, this.follower.name)).map((p) => p.stream));
+      const open = events.filter((e) => !parked.has(e.stream));
+      if (open.length > 0) await this.follower.handle(open, tx);
+      await moveCursor(tx, this.follower.name, events.at(-1)!.idx);
+      this.handled += open.length;
+      return events.length === this.limit || this.limit < MOST;
+    });
+  }
+
+  /** True: go on at once. The database being away is nobody's poison. */
+  private async afterFailure(error: Error): Promise<boolean> {
+    this.lastError = error.message;
+    await noteError(this.db, this.follower.name, error.message).catch(() => undefined);
+    if (error.name !== 'OrchestratorError' && 'code' in error && outcomeOf(error) !== 'final') return false;
+    if (this.limit > 1) {
+      this.limit = Math.max(1, Math.floor(this.limit / 2));
+      return true;
+    }
+    this.failures += 1;
+    if (this.failures < TRIES) return true;
+    this.failures = 0;
+    await this.parkNext(error);
+    return true;
+  }
+
+  private parkNext(error: Error): Promise<void> {
+    return this.db.transaction(async (tx) => {
+      const cursor = await lockCursor(tx, this.follower.name);
+      if (cursor === undefined) return;
+      const parked = new Set((await parkedStreams(tx, this.follower.name)).map((p) => p.stream));
+      const next = (await sequencedAfter(tx, cursor, 1))[0];
+      if (!next || parked.has(next.stream)) return;
+      await park(tx, this.follower.name, { stream: next.stream, idx: next.idx, error: error.message });
+      await moveCursor(tx, this.follower.name, next.idx);
+    });
+  }
+
+  /** Hands out what waits on parked streams, all streams or one. Returns how many streams are free again. */
+  async retryParked(stream?: string): Promise<number> {
+    let freed = 0;
+    for (const waiting of await parkedStreams(this.db, this.follower.name)) {
+      if (stream !== undefined && waiting.stream !== stream) continue;
+      try {
+        freed += await this.db.transaction(async (tx) => {
+          const cursor = await lockCursor(tx, this.follower.name);
+          if (cursor === undefined) return 0;
+          let from = waiting.from_idx;
+          for (;;) {
+            const events = await sequencedOfStream(tx, waiting.stream, { from, to: cursor, limit: MOST });
+            if (events.length === 0) break;
+            await this.follower.handle(events, tx);
+            from = events.at(-1)!.idx + 1;
+          }
+          await unpark(tx, this.follower.name, waiting.stream);
+          return 1;
+        });
+      } catch (error) {
+        this.lastError = (error as Error).message;
+      }
+    }
+    return freed;
+  }
+
+  async drain(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  status(): Record<string, unknown> {
+    return { handled: this.handled, last_error: this.lastError };
+  }
+}

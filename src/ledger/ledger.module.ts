@@ -1,0 +1,26 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { CqrsModule, EventBus } from '@nestjs/cqrs';
+import { Appender } from './append.worker.js';
+import { Database } from './database.postgres.js';
+import { Expiry } from './expiry.worker.js';
+import { Instance } from './instance.worker.js';
+import { Sequencer } from './sequence.worker.js';
+
+/** The ledger has grown: followers wake up. May be lost, they also poll. */
+export class LedgerAdvanced {}
+
+@Module({})
+export class LedgerModule {
+  static on(db: Database, owner: string, idempotencyHours: number): DynamicModule {
+    const sequencer = {
+      provide: Sequencer,
+      inject: [EventBus],
+      useFactory: (events: EventBus) => new Sequencer(db, () => events.publish(new LedgerAdvanced())),
+    };
+    const appender = { provide: Appender, inject: [Sequencer], useFactory: (seq: Sequencer) => new Appender(db, () => seq.kick()) };
+    const instance = { provide: Instance, useFactory: () => new Instance(db, owner) };
+    const expiry = { provide: Expiry, useFactory: () => new Expiry(db, idempotencyHours) };
+    const providers = [{ provide: Database, useValue: db }, sequencer, appender, instance, expiry];
+    return { module: LedgerModule, global: true, imports: [CqrsModule], providers, exports: providers.map((p) => p.provide) };
+  }
+}

@@ -1,0 +1,64 @@
+/** Reading events: the columns that repeat the record, and the record itself. */
+import type { Tx } from './database.postgres.js';
+import type { EventType } from './record.js';
+
+export interface EventRow {
+  /** Row id: order of commit attempts, with holes. Never shown to anybody; `seq` and `idx` are the places. */
+  readonly id: number;
+  readonly event_id: string;
+  readonly stream: string;
+  readonly seq: number;
+  readonly type: EventType;
+  readonly time: string;
+  readonly task: string | null;
+  readonly cause: string | null;
+  readonly in_reply_to: string | null;
+  readonly from_agent: string | null;
+  readonly to_agent: string | null;
+  readonly capability: string | null;
+  readonly status: 'pending' | 'completed' | 'failed' | 'cancelled' | null;
+  readonly error_code: string | null;
+  readonly record: Buffer;
+  readonly hash: Buffer;
+}
+
+export interface SequencedEvent extends EventRow {
+  readonly idx: number;
+  readonly sequenced_at: Date;
+}
+
+export const EVENT_COLUMNS =
+  'e.id, e.event_id, e.stream, e.seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent, e.capability, e.status, e.error_code, e.record, e.hash';
+
+/** The sequenced ledger after `idx`, in its order. */
+export async function sequencedAfter(tx: Tx, idx: number, limit: number): Promise<SequencedEvent[]> {
+  return tx.named(
+    'sequenced_after',
+    `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM leaf l JOIN event e ON e.id = l.event WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
+    [idx, limit],
+  );
+}
+
+/** One stream's part of the sequenced ledger, from `from` to `to` inclusive. */
+export async function sequencedOfStream(tx: Tx, stream: string, range: { from: number; to: number; limit: number }): Promise<SequencedEvent[]> {
+  return tx.named(
+    'sequenced_of_stream',
+    `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM event e JOIN leaf l ON l.event = e.id
+      WHERE e.stream = $1 AND l.idx BETWEEN $2 AND $3 ORDER BY e.seq LIMIT $4`,
+    [stream, range.from, range.to, range.limit],
+  );
+}
+
+export async function eventById(tx: Tx, eventId: string): Promise<EventRow | undefined> {
+  return (await tx.named<EventRow>('event_by_id', `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.event_id = $1`, [eventId]))[0];
+}
+
+/** The newest event of a stream that has one of these types. */
+export async function lastOfTypes(tx: Tx, stream: string, types: readonly EventType[]): Promise<EventRow | undefined> {
+  const rows = await tx.named<EventRow>(
+    'last_of_types',
+    `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.stream = $1 AND e.type = ANY($2::text[]) ORDER BY e.seq DESC LIMIT 1`,
+    [stream, types],
+  );
+  return rows[0];
+}

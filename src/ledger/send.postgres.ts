@@ -1,0 +1,109 @@
+/**
+ * Decides and stamps a batch on the states of its streams and sends it: freely, on cached states, or in turn, with the stream's row locked.
+ *
+ * The cached state of a stream is a function of its head, so a claim that was won proves that the state was true, and with it every
+ * refusal decided in the same lane. A state leaves the cache while its batch is in flight and comes back only when the batch was won.
+ */
+import { LRUCache } from 'lru-cache';
+import { appendInTurn, appendLanes, claimTurn, loadStates, type Verdict } from './append.postgres.js';
+import { type Intent, type Lane, openLane, place, type Placed } from './batch.js';
+import type { Database } from './database.postgres.js';
+import { emptyStream, type Refusal, type StreamState } from './stream.js';
+
+export type AppendResult = { placed: Placed[]; refusal?: undefined } | { refusal: Refusal };
+
+/** An intent with its caller. Ids and salts inside the intent are fixed, so it can be sent as often as needed. */
+export interface Waiting {
+  readonly intent: Intent;
+  readonly giveUpAt: number;
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (error: Error) => void;
+  losses: number;
+  /** Sent over a connection that broke: it may be in the ledger. */
+  unsure: boolean;
+  /** Decided wrongly before: the next decision is made on a freshly loaded state. */
+  doubted: boolean;
+}
+
+/** What was tried for one stream. No verdict: nothing had to be written. */
+export interface Attempt {
+  readonly lane: Lane;
+  /** The state was loaded for this attempt, so a refusal holds even if nothing was written. */
+  readonly fresh: boolean;
+  readonly placed: { waiting: Waiting; events: Placed[] }[];
+  readonly refused: { waiting: Waiting; refusal: Refusal }[];
+  verdict?: Verdict | undefined;
+}
+
+const STREAMS_CACHED = 20_000;
+
+export class Sender {
+  private readonly states = new LRUCache<string, StreamState>({ max: STREAMS_CACHED });
+
+  constructor(private readonly db: Database) {}
+
+  get cached(): number {
+    return this.states.size;
+  }
+
+  keep(lane: Lane): void {
+    this.states.set(lane.stream, lane.state);
+  }
+
+  forget(batch: readonly Waiting[]): void {
+    for (const { intent } of batch) this.states.delete(intent.stream);
+  }
+
+  async sendFreely(batch: readonly Waiting[]): Promise<Attempt[]> {
+    // Streams that a caller minted a moment ago are empty unless another batch of ours has opened them since.
+    const minted = new Set(batch.filter((w) => w.intent.opening && !w.doubted).map((w) => w.intent.stream));
+    const doubted = new Set(batch.filter((w) => w.doubted).map((w) => w.intent.stream));
+    const unknown = [...new Set(batch.map((w) => w.intent.stream))].filter((s) => doubted.has(s) || !(this.states.has(s) || minted.has(s)));
+    const loaded = unknown.length > 0 ? await loadStates(this.db, unknown) : new Map<string, StreamState>();
+    const attempts = assemble(batch, (stream) => {
+      const state = loaded.get(stream) ?? this.states.get(stream) ?? emptyStream();
+      this.states.delete(stream);
+      return { state, fresh: loaded.has(stream) };
+    });
+    const writing = attempts.filter((a) => a.lane.placed.length > 0);
+    if (writing.length > 0) {
+      const verdicts = await appendLanes(this.db, writing.map((a) => a.lane));
+      for (const attempt of writing) attempt.verdict = verdicts.get(attempt.lane.stream);
+    }
+    return attempts;
+  }
+
+  /** All of the batch is for one stream. What is loaded under its lock cannot change before the statement. */
+  async sendInTurn(stream: string, batch: readonly Waiting[]): Promise<Attempt[]> {
+    return this.db.transaction(async (tx) => {
+      await claimTurn(tx, stream);
+      const state = (await loadStates(tx, [stream])).get(stream)!;
+      const attempts = assemble(batch, () => ({ state, fresh: true }));
+      for (const attempt of attempts) {
+        if (attempt.lane.placed.length > 0) attempt.verdict = await appendInTurn(tx, attempt.lane);
+      }
+      return attempts;
+    });
+  }
+}
+
+function assemble(batch: readonly Waiting[], stateOf: (stream: string) => { state: StreamState; fresh: boolean }): Attempt[] {
+  const attempts = new Map<string, Attempt>();
+  for (const waiting of batch) {
+    const { stream } = waiting.intent;
+    let attempt = attempts.get(stream);
+    if (!attempt) {
+      const { state, fresh } = stateOf(stream);
+      attempt = { lane: openLane(stream, state), fresh, placed: [], refused: [] };
+      attempts.set(stream, attempt);
+    }
+    try {
+      const result = place(attempt.lane, waiting.intent);
+      if (Array.isArray(result)) attempt.placed.push({ waiting, events: result });
+      else attempt.refused.push({ waiting, refusal: result });
+    } catch (error) {
+      waiting.reject(error as Error); // too large to be recorded
+    }
+  }
+  return [...attempts.values()];
+}

@@ -1,0 +1,86 @@
+/**
+ * The sequencer: turns "committed" into "has its place in the global order". Every replica runs one; the row lock lets one of them at a
+ * time do the work. Kicked after each batch of its own process; polls for the batches of others.
+ *
+ * A poll reads `pending` only above a low-water id, the highest id sequenced ten seconds ago, so that it never walks over the dead rows
+ * of a busy table; an event that took longer than that to commit is found by the full scan, made at take-over and once a minute.
+ */
+import type { Worker } from '../kernel/worker.js';
+import type { Database } from './database.postgres.js';
+import { notifySequenced, sequence } from './sequence.postgres.js';
+
+const POLL_MS = 100;
+const LATE_MS = 10_000;
+const SCAN_MS = 60_000;
+const BATCH = 2000;
+
+export class Sequencer implements Worker {
+  readonly name = 'sequencer';
+  private running: Promise<void> | null = null;
+  private kicked = false;
+  private timer: NodeJS.Timeout | undefined;
+  private leading = false;
+  private scannedAt = 0;
+  /** Highest ids sequenced, with the time; the oldest entry still younger than ten seconds is the low-water mark's successor. */
+  private marks: { at: number; id: number }[] = [];
+  private lowWater = 0;
+  private readonly counts = { sequenced: 0, rounds: 0, last_error: null as string | null };
+
+  constructor(
+    private readonly db: Database,
+    /** Called after every round that sequenced something. */
+    private readonly sequenced: () => void = () => undefined,
+    private readonly pollMs = POLL_MS,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => this.kick(), this.pollMs);
+    this.timer.unref();
+  }
+
+  /** Something may be pending. Cheap; any number of kicks during a round make one more round. */
+  kick(): void {
+    this.kicked = true;
+    this.running ??= this.run().finally(() => {
+      this.running = null;
+    });
+  }
+
+  private async run(): Promise<void> {
+    while (this.kicked) {
+      this.kicked = false;
+      try {
+        await this.round();
+        this.counts.last_error = null;
+      } catch (error) {
+        this.counts.last_error = (error as Error).message; // the next poll tries again
+      }
+    }
+  }
+
+  private async round(): Promise<void> {
+    const now = Date.now();
+    while (this.marks.length > 0 && this.marks[0]!.at < now - LATE_MS) this.lowWater = this.marks.shift()!.id;
+    const scan = !this.leading || now - this.scannedAt > SCAN_MS;
+    const { turn, n, last } = await sequence(this.db, scan ? 0 : this.lowWater, BATCH);
+    if (turn && scan && n < BATCH) this.scannedAt = now;
+    this.leading = turn;
+    if (n === 0) return;
+    this.marks.push({ at: now, id: Math.max(last!, this.marks.at(-1)?.id ?? 0) });
+    this.counts.sequenced += n;
+    this.counts.rounds += 1;
+    if (n === BATCH) this.kicked = true;
+    if (!this.db.embedded) await notifySequenced(this.db);
+    this.sequenced();
+  }
+
+  async drain(): Promise<void> {
+    clearInterval(this.timer);
+    this.kick(); // what this process appended last
+    await this.running;
+  }
+
+  status(): Record<string, unknown> {
+    return { leading: this.leading, ...this.counts };
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The calls under way in this process: each bounded by its deadline, each stoppable, all of them waited for when the process ends. An
+ * agent that does not stop when told is left behind; its late answer goes nowhere.
+ */
+import type { AgentClient } from '../agents/agent-client.js';
+import type { Task } from '../agents/agent.js';
+import { completed, failed, type Outcome } from '../contracts/contract.js';
+import { OrchestratorError } from '../kernel/errors.js';
+
+export interface Call {
+  readonly client: AgentClient;
+  readonly task: Task;
+  readonly trace: string | null;
+  readonly stream: string;
+  readonly milliseconds: number;
+}
+
+export class Calls {
+  private readonly running = new Map<string, { controller: AbortController; stream: string }>();
+  private accepted = 0;
+  private closing = false;
+  private idle: () => void = () => undefined;
+
+  get count(): number {
+    return this.accepted;
+  }
+
+  /** Counts work from before its REQUEST until after its RESPONSE; refuses it once the process is ending. */
+  async admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing) throw new OrchestratorError('shutting_down', 'the orchestrator is shutting down; nothing was recorded, try again', { retryAfter: 5 });
+    this.accepted += 1;
+    try {
+      return await work();
+    } finally {
+      this.accepted -= 1;
+      if (this.accepted === 0) this.idle();
+    }
+  }
+
+  /** Calls the agent. Settles at the deadline at the latest. */
+  async run({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
+    const controller = new AbortController();
+    this.running.set(task.task_id, { controller, stream });
+    const { signal } = controller;
+    const timer = setTimeout(
+      () => controller.abort(failed('agent_timeout', `the agent did not answer within ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
+    try {
+      const stopped = new Promise<Outcome>((resolve) => {
+        signal.addEventListener('abort', () => resolve(signal.reason as Outcome), { once: true });
+      });
+      return await Promise.race([stopped, answered(client, task, { signal, trace })]);
+    } finally {
+      clearTimeout(timer);
+      this.running.delete(task.task_id);
+    }
+  }
+
+  /** The session was closed over running calls. */
+  cancelSession(stream: string): void {
+    for (const call of this.running.values()) {
+      if (call.stream === stream) call.controller.abort(failed('cancelled', 'the session was closed while the agent worked'));
+    }
+  }
+
+  /** No new work; what runs may finish within `milliseconds`, the rest is recorded as interrupted. Resolves when all of it is recorded. */
+  async drain(milliseconds: number): Promise<void> {
+    this.closing = true;
+    if (this.accepted === 0) return;
+    const done = new Promise<void>((resolve) => {
+      this.idle = resolve;
+    });
+    const timer = setTimeout(() => {
+      const outcome = failed('interrupted', 'the orchestrator was stopped while the agent worked; whether it acted is unknown');
+      for (const { controller } of this.running.values()) controller.abort(outcome);
+    }, milliseconds);
+    await done;
+    clearTimeout(timer);
+  }
+}
+
+async function answered(client: AgentClient, task: Task, options: { signal: AbortSignal; trace: string | null }): Promise<Outcome> {
+  const answer = await client.call(task, options);
+  if (answer.success) return completed(answer.data);
+  return failed(answer.code, answer.message, {
+    ...(answer.data !== undefined && { result: answer.data }),
+    ...(answer.raw !== undefined && { raw: answer.raw }),
+  });
+}

@@ -1,0 +1,157 @@
+/** Carries a task from request to response: routed, recorded, called, recorded, answered. */
+import { createHash } from 'node:crypto';
+import { Command, CommandHandler, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs';
+import { AgentRegistry } from '../agents/directory.js';
+import { failed, type Outcome } from '../contracts/contract.js';
+import { ContractManager, SessionCancelled } from '../contracts/contracts.commands.js';
+import { answerTo, askedOf, type RecordedAnswer } from '../contracts/contracts.postgres.js';
+import { canonicalJson } from '../kernel/canonical.js';
+import { OrchestratorError } from '../kernel/errors.js';
+import { newId, newSalt } from '../kernel/ids.system.js';
+import type { JsonValue } from '../kernel/json.js';
+import type { Caller } from '../kernel/principal.js';
+import type { KeyClaim } from '../ledger/batch.js';
+import { Database } from '../ledger/database.postgres.js';
+import { Instance } from '../ledger/instance.worker.js';
+import type { Refusal } from '../ledger/stream.js';
+import { type Decision, route, type Wish } from '../routing/route.js';
+import { Calls } from './calls.system.js';
+
+export interface TaskRequest extends Wish {
+  readonly session_id: string;
+  readonly parameters: Record<string, JsonValue>;
+  readonly context: Record<string, JsonValue>;
+  readonly intent?: string | undefined;
+  readonly timeout_seconds: number;
+}
+
+export interface OrchestrateResult {
+  readonly success: boolean;
+  readonly data: JsonValue;
+  readonly error: string | null;
+  readonly error_code: string | null;
+  readonly contract_id: string;
+  readonly agent_id: string | null;
+  readonly task_id: string | null;
+  readonly timestamp: string;
+  readonly receipt: { stream: string; seq: number; hash: string };
+}
+
+export class Orchestrate extends Command<OrchestrateResult> {
+  constructor(
+    readonly caller: Caller,
+    readonly request: TaskRequest,
+    /** The caller's Idempotency-Key. */
+    readonly key?: string,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(Orchestrate)
+export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
+  constructor(
+    private readonly registry: AgentRegistry,
+    private readonly contracts: ContractManager,
+    private readonly calls: Calls,
+    private readonly instance: Instance,
+    private readonly db: Database,
+  ) {}
+
+  execute(command: Orchestrate): Promise<OrchestrateResult> {
+    return this.calls.admit(() => this.carry(command));
+  }
+
+  private async carry({ caller, request, key }: Orchestrate): Promise<OrchestrateResult> {
+    if (!this.instance.fit) {
+      const message = 'this process has lost touch with its database and must not call agents; nothing was recorded, try again';
+      throw new OrchestratorError('ledger_unavailable', message, { retryAfter: 5 });
+    }
+    const decision = route(request, this.registry);
+    const { agent } = decision;
+    const milliseconds = Math.round(request.timeout_seconds * 1000);
+    const result = await this.contracts.open(
+      {
+        tenant: caller.tenant,
+        session: request.session_id,
+        request: {
+          task: newId(),
+          to: agent && { agent: agent.description.agent_id, version: agent.description.version, record: agent.record },
+          capability: decision.capability,
+          deadline: new Date(Date.now() + milliseconds).toISOString(),
+          cause: null,
+          trace: caller.trace,
+        },
+        payload: payloadOf(caller, request, decision),
+        seconds: milliseconds / 1000,
+        key: key === undefined ? undefined : claim(caller, key, request),
+      },
+      agent ? undefined : failed('no_agent', decision.refused ?? ''),
+    );
+    if ('used' in result) return this.repeat(result.used, request);
+    const { asked, stream } = result.opened;
+    if (result.answer || !agent) return shape(asked, result.answer!);
+    const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
+    const outcome: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
+    return shape(asked, await this.contracts.close(result.opened, outcome, milliseconds));
+  }
+
+  /** The key was used before: same body, same answer. */
+  private async repeat(used: Extract<Refusal, { code: 'key_used' }>, request: TaskRequest): Promise<OrchestrateResult> {
+    if (!used.body.equals(bodyHash(used.salt, request))) {
+      throw new OrchestratorError('key_conflict', 'this Idempotency-Key was used with another body; use a new key for a new request');
+    }
+    const [asked, answer] = [await askedOf(this.db, used.request), await answerTo(this.db, used.request)];
+    if (!asked || !answer) {
+      throw new OrchestratorError('key_in_flight', `the request with this Idempotency-Key is still running as contract ${used.request}`, { retryAfter: 1 });
+    }
+    return shape(asked, answer);
+  }
+}
+
+function payloadOf(caller: Caller, request: TaskRequest, decision: Decision): Record<string, JsonValue | undefined> {
+  const { capability, agent_id, intent } = request;
+  const asked = { ...(capability !== undefined && { capability }), ...(agent_id !== undefined && { agent_id }), ...(intent !== undefined && { intent }) };
+  return {
+    asked,
+    parameters: request.parameters,
+    context: Object.keys(request.context).length > 0 ? request.context : undefined,
+    routing: decision.evidence,
+    principal: caller.principal ?? undefined,
+  };
+}
+
+function claim(caller: Caller, key: string, request: TaskRequest): KeyClaim {
+  const salt = Buffer.from(newSalt(), 'base64url');
+  const scope = `${caller.tenant}/${createHash('sha256').update(caller.principal ?? '').digest('base64url')}`;
+  return { scope, key: createHash('sha256').update(key).digest(), salt, body: bodyHash(salt, request) };
+}
+
+const bodyHash = (salt: Buffer, request: TaskRequest): Buffer =>
+  createHash('sha256')
+    .update(salt)
+    .update(canonicalJson(JSON.parse(JSON.stringify(request)) as JsonValue))
+    .digest();
+
+function shape(asked: { id: string; to: string | null; task: string | null }, answer: RecordedAnswer): OrchestrateResult {
+  return {
+    success: answer.status === 'completed',
+    data: answer.result ?? null,
+    error: answer.message ?? null,
+    error_code: answer.code ?? null,
+    contract_id: asked.id,
+    agent_id: asked.to,
+    task_id: asked.task,
+    timestamp: answer.time,
+    receipt: answer.receipt,
+  };
+}
+
+@EventsHandler(SessionCancelled)
+export class SessionCancelledHandler implements IEventHandler<SessionCancelled> {
+  constructor(private readonly calls: Calls) {}
+
+  handle({ stream }: SessionCancelled): void {
+    this.calls.cancelSession(stream);
+  }
+}

@@ -1,0 +1,100 @@
+/** One running orchestrator: opened, listening, and closed in an order in which nothing accepted is lost. */
+import 'reflect-metadata';
+import { fileURLToPath } from 'node:url';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { CommandBus, EventBus } from '@nestjs/cqrs';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
+import { RegisterAgent } from './agents/agents.commands.js';
+import { invalidFields, MAX_BODY_BYTES, ProblemFilter } from './api/problem.filter.js';
+import { AppModule } from './app.module.js';
+import type { Config } from './config.js';
+import { newId } from './kernel/ids.system.js';
+import { parseJsonBytes } from './kernel/json.js';
+import { Workers } from './kernel/worker.js';
+import { LedgerAdvanced } from './ledger/ledger.module.js';
+import { type OpenLedger, openLedger } from './ledger/open.postgres.js';
+import { SEQUENCED_CHANNEL } from './ledger/sequence.postgres.js';
+import { Calls } from './orchestration/calls.system.js';
+
+/** Running calls get this long to finish when the process is told to stop; the rest of its ten seconds is for recording and closing. */
+const DRAIN_MS = 6000;
+
+export const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url));
+
+export interface Server {
+  readonly app: NestFastifyApplication;
+  readonly ledger: OpenLedger;
+  readonly url: string;
+  readonly agents: readonly ConfiguredAgent[];
+  close(): Promise<void>;
+}
+
+export async function startServer(config: Config, log: Logger): Promise<Server> {
+  const ledger = await openLedger(config, MIGRATIONS);
+  let app: NestFastifyApplication | undefined;
+  try {
+    if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');
+    app = await createApp({ config, ledger, owner: newId(), log });
+    const workers = app.get(Workers);
+    await workers.start();
+    const agents = await app.get(AgentSource).load();
+    for (const agent of agents) await app.get(CommandBus).execute(new RegisterAgent(agent));
+    await app.listen(config.ORCHESTRATOR_PORT, config.HOST);
+    const url = await app.getUrl();
+    await ledger.embedded?.setHttpPort(Number(new URL(url).port));
+    const events = app.get(EventBus);
+    const deaf = ledger.db.embedded ? null : ledger.db.listen(SEQUENCED_CHANNEL, () => events.publish(new LedgerAdvanced()));
+    return { app, ledger, url, agents, close: closing(app, { ledger, agents, deaf }) };
+  } catch (error) {
+    await app?.get(Workers).drain().catch(() => undefined);
+    await app?.close().catch(() => undefined);
+    await ledger.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; agents: readonly ConfiguredAgent[]; deaf: (() => Promise<void>) | null }) {
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    await app.get(Calls).drain(DRAIN_MS); // from here on new work is answered 503
+    await app.close();
+    await held.deaf?.();
+    await app.get(Workers).drain();
+    for (const agent of held.agents) await agent.client.close();
+    await held.ledger.close();
+  };
+  return () => {
+    closed ??= close();
+    return closed;
+  };
+}
+
+async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, routerOptions: { maxParamLength: 1500 }, forceCloseConnections: 'idle' });
+  const fastify = adapter.getInstance();
+  fastify.removeAllContentTypeParsers();
+  // The raw bytes go through our scanner: JSON.parse alone would let duplicate keys and broken numbers into the record.
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, body.length === 0 ? undefined : parseJsonBytes(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.in(surroundings), adapter, { bodyParser: false, logger: false, abortOnError: false });
+  const problems = app.get(ProblemFilter);
+  app.useGlobalFilters(problems);
+  app.useGlobalPipes(new SchemaPipe({ exceptionFactory: invalidFields }));
+  fastify.setErrorHandler((error, request, reply) => problems.answer(error, request as FastifyRequest, reply as FastifyReply));
+  await app.init();
+  return app;
+}
+
+/** Nest strips `__proto__` members before it validates; here they are the caller's data and belong into the record. */
+class SchemaPipe extends StandardSchemaValidationPipe {
+  protected override stripProtoKeys(): void {}
+}
