@@ -5,7 +5,6 @@ import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
 import { RegisterAgent } from './agents/agents.commands.js';
@@ -89,7 +88,6 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
   const problems = app.get(ProblemFilter);
   app.useGlobalFilters(problems);
   app.useGlobalPipes(new SchemaPipe({ exceptionFactory: invalidFields }));
-  fastify.setErrorHandler((error, request, reply) => problems.answer(error, request as FastifyRequest, reply as FastifyReply));
   await app.init();
   return app;
 }

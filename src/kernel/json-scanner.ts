@@ -1,8 +1,6 @@
-/// <reference lib="es2024.string" />
 import { OrchestratorError } from './errors.js';
+import { excerpt, keyAt, type Path, placeOf, pointerOf, shorten } from './json-place.js';
 
-const SHOWN_CHARACTERS = 40;
-const POINTER_CHARACTERS = 1024;
 /** Within a string, shorter runs are quicker to walk than to hand to a native search. */
 const SHORT_RUN = 32;
 /** A number with at most so many digits before its point is below 2^53. */
@@ -15,15 +13,10 @@ const [ZERO, NINE, COLON, OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY, OPEN_OBJECT, CLOSE
 const [LOWER_A, LOWER_E, LOWER_F, LOWER_N, LOWER_T, LOWER_U] = [0x61, 0x65, 0x66, 0x6e, 0x74, 0x75];
 const ESCAPED = new Set<number | undefined>(Buffer.from('"\\/bfnrt'));
 
-export function shorten(text: string): string {
-  return text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, SHOWN_CHARACTERS - 1)}…`.toWellFormed();
-}
-
 /** Walks the grammar of RFC 8259 over UTF-8 bytes (half the time of walking a string) without building anything. */
 export class Scanner {
   members = 0;
-  /** One entry per open container: an array's `-1 - index`, an object's offset of its current key, 0 before the first. */
-  private readonly path: number[] = [];
+  private readonly path: Path = [];
   private readonly names: Set<string>[] = [];
   private careful = false;
   private nextQuote = -1;
@@ -99,7 +92,7 @@ export class Scanner {
     this.members++;
     const end = this.string(start);
     if (this.careful) {
-      const name = this.keyAt(start) ?? '';
+      const name = keyAt(this.bytes, start) ?? '';
       if (this.names[top]!.has(name)) this.refuse(`The key ${JSON.stringify(shorten(name))} stands twice in one object: send it once.`);
       this.names[top]!.add(name);
     }
@@ -202,7 +195,7 @@ export class Scanner {
   }
 
   private large(start: number, end: number, exact: boolean): void {
-    const token = this.excerpt(start, end);
+    const token = excerpt(this.bytes, start, end);
     const value = Number(token);
     const change = 'and would not stay what it is: send it as a string.';
     if (!exact && !Number.isFinite(value)) this.refuse(`The number ${shorten(token)} is too large ${change}`);
@@ -211,39 +204,12 @@ export class Scanner {
   }
 
   private malformed(i: number, expected: string): never {
-    const before = this.excerpt(0, i).split('\n');
-    const found =
-      i < this.bytes.length ? JSON.stringify(String.fromCodePoint(this.excerpt(i, i + 4).codePointAt(0)!)) : 'the end of the text';
-    const place = `line ${before.length}, column ${before.at(-1)!.length + 1}`;
+    const { line, column, found } = placeOf(this.bytes, i);
+    const place = `line ${line}, column ${column}`;
     return this.refuse(`The JSON text is malformed at ${place}: expected ${expected}, found ${found}. Correct it and send it again.`);
   }
 
   private refuse(message: string): never {
-    throw new OrchestratorError('invalid_json', message, { pointer: this.pointer() });
-  }
-
-  /** To the member being read, or to the closest place around it whose pointer is short and whose keys can be read. */
-  private pointer(): string {
-    let pointer = '';
-    for (const step of this.path) {
-      const token = step < 0 ? String(-1 - step) : this.keyAt(step);
-      if (token === undefined || pointer.length + token.length >= POINTER_CHARACTERS) break;
-      pointer += `/${token.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    }
-    return pointer;
-  }
-
-  private keyAt(quote: number): string | undefined {
-    let end = quote + 1;
-    while (end < this.bytes.length && this.bytes[end] !== QUOTE) end += this.bytes[end] === BACKSLASH ? 2 : 1;
-    try {
-      return (JSON.parse(this.excerpt(quote, end + 1)) as string).toWellFormed();
-    } catch {
-      return undefined;
-    }
-  }
-
-  private excerpt(start: number, end: number): string {
-    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length).toString('utf8', start, end);
+    throw new OrchestratorError('invalid_json', message, { pointer: pointerOf(this.bytes, this.path) });
   }
 }

@@ -1,10 +1,11 @@
 /// <reference lib="es2024.string" />
 import { OrchestratorError } from './errors.js';
-import { Scanner, shorten } from './json-scanner.js';
+import { shorten } from './json-place.js';
+import { Scanner } from './json-scanner.js';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 
-export interface JsonLimits {
+interface JsonLimits {
   /** Levels of objects and arrays around a value; 64 unless told. */
   maxDepth?: number;
 }

@@ -98,13 +98,12 @@ export class Appender implements Worker {
       return this.afterFailure(left, error as Error, send);
     }
     this.pause = 0;
+    const wrote = attempts.some((a) => a.verdict === 'won');
+    if (wrote) this.counts.batches += 1;
     for (const attempt of attempts) {
       await this.settle(attempt).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
     }
-    if (attempts.some((a) => a.verdict === 'won')) {
-      this.counts.batches += 1;
-      this.appended();
-    }
+    if (wrote) this.appended();
   }
 
   /** Those of a broken connection that did reach the ledger are answered; the others go on. */

@@ -57,7 +57,10 @@ export class Database implements Tx {
         application_name: 'agent-orchestrator',
         connectionTimeoutMillis: 10_000,
         idleTimeoutMillis: embedded ? 0 : 30_000,
-        onConnect: (client: PoolClient) => client.query(SESSION),
+        onConnect: (client: PoolClient) => {
+          client.on('error', () => undefined); // a broken connection fails its query; without a listener it would end the process
+          return client.query(SESSION);
+        },
       },
     });
     try {

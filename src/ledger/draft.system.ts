@@ -1,6 +1,6 @@
 import { newId, newSalt, now } from '../kernel/ids.system.js';
 import type { JsonValue } from '../kernel/json.js';
-import { disclose, type Disclosure, type Draft, type EventType, type Members } from './record.js';
+import { type Disclosure, type Draft, disclose, type EventType, type Members } from './record.js';
 
 /** A new event: its id, time and salts are chosen here, once. Payload values that are undefined are left out. */
 export function newDraft(type: EventType, members: Members, payload: Record<string, JsonValue | undefined> = {}): Draft {

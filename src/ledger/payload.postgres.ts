@@ -36,9 +36,27 @@ export async function payloadsOf(tx: Tx, events: readonly number[]): Promise<Map
   return found;
 }
 
-/** Rows of `payload` that belong to no event; the foreign key forbids them, a damaged table may hold them. */
-export async function orphanedPayloads(tx: Tx): Promise<{ event: number; name: string }[]> {
-  return tx.query('SELECT p.event, p.name FROM payload p LEFT JOIN event e ON e.id = p.event WHERE e.id IS NULL ORDER BY 1, 2 LIMIT 10');
+const ORPHAN_PAGE = 20_000;
+const ORPHANS_SHOWN = 100;
+
+/**
+ * Rows of `payload` that belong to no event; the foreign key forbids them, a damaged table may hold them. Looks at one page of rows, those
+ * of events after `after` (decimal text: damage may have taken it beyond 2^53), and says where to go on; null: that was the last page.
+ */
+export async function orphanedPayloads(tx: Tx, after: string): Promise<{ orphans: (PayloadRow & { event: string })[]; next: string | null }> {
+  const [end] = await tx.named<{ event: string }>(
+    'payload_page',
+    `SELECT p.event::text AS event FROM payload p WHERE p.event > $1::bigint ORDER BY p.event OFFSET ${ORPHAN_PAGE} LIMIT 1`,
+    [after],
+  );
+  const orphans = await tx.named<{ event: string; name: string; bytes: Buffer; key_id: string | null }>(
+    'payload_orphans',
+    `SELECT p.event::text AS event, p.name, p.bytes, p.key_id FROM payload p
+      WHERE p.event > $1::bigint AND p.event <= coalesce($2::bigint, 9223372036854775807) AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = p.event)
+      ORDER BY p.event, p.name LIMIT ${ORPHANS_SHOWN}`,
+    [after, end?.event ?? null],
+  );
+  return { orphans: orphans.map(({ event, name, bytes, key_id }) => ({ event, name, bytes, keyId: key_id })), next: end?.event ?? null };
 }
 
 /** The values by name: `[salt, name, value]` without its salt. */

@@ -87,7 +87,8 @@ export const openServerDatabase: OpenTestDatabase = async () => {
 
 /** The suite once per kind of database. What `open` gave is closed after the suite. */
 export function describeEachDatabase(title: string, suite: (open: OpenTestDatabase) => void): void {
-  const kinds: [string, OpenTestDatabase][] = [['embedded', openEmbeddedDatabase]];
+  const kinds: [string, OpenTestDatabase][] = [];
+  if (process.env['AO_TEST_EMBEDDED_TEMPLATE']) kinds.push(['embedded', openEmbeddedDatabase]);
   if (server) kinds.push(['PostgreSQL', openServerDatabase]);
   describe.each(kinds)(`${title} on %s`, (_kind, open) => {
     const opened: TestDatabase[] = [];

@@ -2,7 +2,7 @@
  * Once per run: finds a real PostgreSQL (TEST_DATABASE_URL, or whatever answers on localhost:5432) and makes one migrated template of each
  * kind of database, so that a test gets a fresh one by copying.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -16,10 +16,12 @@ export default async function setUp() {
   process.env.AO_TEST_SCRATCH = scratch;
   process.env.AO_TEST_RUN = String(process.pid);
 
-  const template = join(scratch, 'template');
-  await (await openLedger({ DATA_DIR: template, DATABASE_POOL: 4 }, migrations)).close();
-  await rm(join(template, 'lock'), { force: true });
-  process.env.AO_TEST_EMBEDDED_TEMPLATE = template;
+  // TEST_DATABASES=server leaves the slower half out while working on something.
+  if (process.env.TEST_DATABASES !== 'server') {
+    const template = join(scratch, 'template');
+    await (await openLedger({ DATA_DIR: template, DATABASE_POOL: 4 }, migrations)).close();
+    process.env.AO_TEST_EMBEDDED_TEMPLATE = template;
+  }
 
   const server = await findServer();
   if (server) {
@@ -29,7 +31,8 @@ export default async function setUp() {
     process.env.AO_TEST_SERVER = server;
     process.env.AO_TEST_TEMPLATE = name;
   }
-  process.stdout.write(`\ndatabases under test: embedded${server ? ' and a PostgreSQL server' : ' only (no PostgreSQL answers on localhost:5432)'}\n`);
+  const kinds = [process.env.AO_TEST_EMBEDDED_TEMPLATE && 'embedded', server && 'a PostgreSQL server'].filter(Boolean);
+  process.stdout.write(`\ndatabases under test: ${kinds.join(' and ')}${server ? '' : ' (no PostgreSQL answers on localhost:5432)'}\n`);
 }
 
 async function findServer() {

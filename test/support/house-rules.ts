@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, posix } from 'node:path';
 import ts from 'typescript';
 
-/** The rules of docs: a room imports itself and lower ranks; what has no role in its name is pure; small, plain, one error class. */
+/** A room imports itself and rooms of lower rank; '' is src itself. */
 const RANKS = {
   kernel: 0,
   ledger: 1,
@@ -19,7 +19,9 @@ const RANKS = {
 const ROLES =
   'module commands queries controller filter guard stream follower worker postgres memory system client schema settings cli'.split(' ');
 const PURE_ROLES = ['schema', 'settings'];
+/** The only files without a role that may touch the world. */
 const IMPURE_ROOT = ['main.ts', 'cli.ts', 'config.ts'];
+/** What files without a role may import beside each other. */
 const PURE_PACKAGES = ['zod'];
 const PURE_CRYPTO = ['createHash', 'hash'];
 const IMPURE_NAMES = 'process setTimeout setInterval setImmediate fetch performance crypto globalThis require'.split(' ');
@@ -31,8 +33,8 @@ const EMPTY_NAMES = ['util', 'utils', 'helper', 'helpers', 'common', 'misc', 'in
 const FOREIGN_PACKAGES = ['class-validator', 'class-transformer'];
 const FOREIGN_DECORATORS = ['Entity', 'Saga'];
 const ERROR_HOME = 'kernel/errors.ts';
-const PAYLOAD_HOME = 'ledger/payload.postgres.ts';
-const PAYLOAD_SQL = /\b(?:from|join|into|update|using|table|truncate)\s+(?:only\s+)?(?:"?\w+"?\.)?"?payload\b/i;
+export const PAYLOAD_HOME = 'ledger/payload.postgres.ts';
+const PAYLOAD_SQL = /\b(?:from|join|into|update|using|truncate)\s+(?:only\s+|table\s+)?(?:"?\w+"?\.)?"?payload\b/i;
 
 export interface File {
   /** Relative to src, with forward slashes. */
@@ -70,9 +72,8 @@ function imports(path: string, tree: ts.SourceFile): { module: string; ours: str
     const typed = ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined;
     const name = from ?? dynamic ?? typed;
     if (!name || !ts.isStringLiteralLike(name)) return [];
-    const module = name.text === 'agent-orchestrator' ? posix.relative(posix.dirname(path), 'agents/agent.js') : name.text;
-    const ours =
-      module.startsWith('.') || module !== name.text ? posix.join(posix.dirname(path), module).replace(/\.js$/, '.ts') : undefined;
+    const file = posix.join(posix.dirname(path), name.text).replace(/\.js$/, '.ts');
+    const ours = name.text === 'agent-orchestrator' ? 'agents/agent.ts' : name.text.startsWith('.') ? file : undefined;
     return [{ module: name.text, ours, declaration: node }];
   });
 }

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const SCRIPT = fileURLToPath(new URL('./embedded-process.mjs', import.meta.url));
+
+/** A process of its own for embedded-process.mjs. */
+export class Child {
+  readonly lines: string[] = [];
+  private waiting: (() => void) | undefined;
+  private read = 0;
+
+  private constructor(private readonly process: ChildProcess) {
+    let rest = '';
+    process.stdout!.on('data', (data: Buffer) => {
+      const parts = (rest + data).split('\n');
+      rest = parts.pop()!;
+      this.lines.push(...parts);
+      this.waiting?.();
+    });
+  }
+
+  static async start(): Promise<Child> {
+    const child = new Child(spawn(process.execPath, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] }));
+    await child.next();
+    return child;
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  /** Says a line and returns the answer to it. */
+  ask(line: string): Promise<string> {
+    this.process.stdin!.write(`${line}\n`);
+    return this.next();
+  }
+
+  async next(): Promise<string> {
+    while (this.read === this.lines.length) {
+      if (this.process.exitCode !== null) throw new Error(`the child ended with ${this.process.exitCode}`);
+      await new Promise<void>((resolve) => {
+        this.waiting = resolve;
+        this.process.once('exit', () => resolve());
+      });
+    }
+    return this.lines[this.read++]!;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  /** kill -9, and waits until the kernel is done with it. */
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const exited = once(this.process, 'exit');
+    this.process.kill('SIGKILL');
+    await exited;
+  }
+}
