@@ -119,5 +119,6 @@ CREATE TABLE parked (
   from_idx bigint NOT NULL,
   since    timestamptz NOT NULL DEFAULT clock_timestamp(),
   error    text NOT NULL,
+  due      boolean NOT NULL DEFAULT false, -- somebody asked for another try; whoever follows next makes it
   PRIMARY KEY (follower, stream)
 );

@@ -64,19 +64,33 @@ export interface Parked {
   readonly from_idx: number;
   readonly since: Date;
   readonly error: string;
+  /** Somebody asked for another try. */
+  readonly due: boolean;
 }
 
 export async function parkedStreams(tx: Tx, name: string): Promise<Parked[]> {
-  return tx.named('parked_streams', 'SELECT stream, from_idx, since, error FROM parked WHERE follower = $1 ORDER BY from_idx', [name]);
+  return tx.named('parked_streams', 'SELECT stream, from_idx, since, error, due FROM parked WHERE follower = $1 ORDER BY from_idx', [name]);
 }
 
-export async function park(tx: Tx, name: string, poisoned: { stream: string; idx: number; error: string }): Promise<void> {
+export async function park(tx: Tx, name: string, poisoned: Poisoned): Promise<void> {
   await tx.named(
     'park',
     `INSERT INTO parked (follower, stream, from_idx, error) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (follower, stream) DO UPDATE SET from_idx = excluded.from_idx, error = excluded.error`,
+     ON CONFLICT (follower, stream) DO UPDATE SET from_idx = excluded.from_idx, error = excluded.error, due = false`,
     [name, poisoned.stream, poisoned.idx, poisoned.error.slice(0, 1000)],
   );
+}
+
+/** The event that could not be handled; it and what follows it in its stream wait. */
+export interface Poisoned {
+  readonly stream: string;
+  readonly idx: number;
+  readonly error: string;
+}
+
+/** Has parked streams tried again by whichever replica follows: all of them, or one. */
+export async function askForRetry(tx: Tx, name: string, stream?: string): Promise<void> {
+  await tx.query('UPDATE parked SET due = true WHERE follower = $1 AND ($2::text IS NULL OR stream = $2)', [name, stream ?? null]);
 }
 
 export async function unpark(tx: Tx, name: string, stream: string): Promise<void> {

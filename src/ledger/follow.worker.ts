@@ -2,11 +2,11 @@
  * A follower whose effect is inside our database: effect and cursor move in one transaction, so every event takes effect exactly once.
  *
  * An event that cannot be handled is isolated by halving the batch, tried three times, and then parked with its stream: later events of
- * that stream wait behind it, all others go on. Parked streams are tried again at every start and on demand.
+ * that stream wait behind it, all others go on. Parked streams are tried again at every start and when somebody asks.
  */
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
-import { enrol, lockCursor, moveCursor, noteError, park, parkedStreams, unpark } from './follow.postgres.js';
+import { askForRetry, enrol, lockCursor, moveCursor, noteError, park, type Parked, parkedStreams, unpark } from './follow.postgres.js';
 import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.postgres.js';
 
 /** Handles events in idx order through `tx` alone. Throwing undoes the batch; it is tried again. Not retryable inside: keep it pure. */
@@ -67,6 +67,7 @@ export class FollowWorker implements Worker {
   async catchUp(): Promise<void> {
     for (;;) {
       try {
+        await this.retryDue();
         if (!(await this.round())) return;
         this.failures = 0;
         this.lastError = null;
@@ -120,30 +121,33 @@ export class FollowWorker implements Worker {
     });
   }
 
-  /** Hands out what waits on parked streams, all streams or one. Returns how many streams are free again. */
-  async retryParked(stream?: string): Promise<number> {
-    let freed = 0;
-    for (const waiting of await parkedStreams(this.db, this.follower.name)) {
-      if (stream !== undefined && waiting.stream !== stream) continue;
-      try {
-        freed += await this.db.transaction(async (tx) => {
-          const cursor = await lockCursor(tx, this.follower.name);
-          if (cursor === undefined) return 0;
-          let from = waiting.from_idx;
-          for (;;) {
-            const events = await sequencedOfStream(tx, waiting.stream, { from, to: cursor, limit: MOST });
-            if (events.length === 0) break;
-            await this.follower.handle(events, tx);
-            from = events.at(-1)!.idx + 1;
-          }
-          await unpark(tx, this.follower.name, waiting.stream);
-          return 1;
-        });
-      } catch (error) {
-        this.lastError = (error as Error).message;
-      }
+  /** Has what waits on parked streams handled again, all streams or one. */
+  async retryParked(stream?: string): Promise<void> {
+    await askForRetry(this.db, this.follower.name, stream);
+    this.kick();
+  }
+
+  private async retryDue(): Promise<void> {
+    const due = (await parkedStreams(this.db, this.follower.name)).filter((parked) => parked.due);
+    for (const parked of due) {
+      await this.retry(parked).catch((error: Error) =>
+        park(this.db, this.follower.name, { stream: parked.stream, idx: parked.from_idx, error: error.message }),
+      );
     }
-    return freed;
+  }
+
+  private retry(parked: Parked): Promise<void> {
+    return this.db.transaction(async (tx) => {
+      const cursor = await lockCursor(tx, this.follower.name);
+      if (cursor === undefined) return; // still due
+      for (let from = parked.from_idx; ; ) {
+        const events = await sequencedOfStream(tx, parked.stream, { from, to: cursor, limit: MOST });
+        if (events.length === 0) break;
+        await this.follower.handle(events, tx);
+        from = events.at(-1)!.idx + 1;
+      }
+      await unpark(tx, this.follower.name, parked.stream);
+    });
   }
 
   async drain(): Promise<void> {

@@ -7,7 +7,21 @@
  */
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from './database.postgres.js';
-import { enrol, moveLeasedCursor, noteError, park, parkedStreams, releaseLease, renewLease, takeLease, unpark, type Lease } from './follow.postgres.js';
+import {
+  askForRetry,
+  enrol,
+  type Lease,
+  moveLeasedCursor,
+  noteError,
+  park,
+  type Parked,
+  parkedStreams,
+  type Poisoned,
+  releaseLease,
+  renewLease,
+  takeLease,
+  unpark,
+} from './follow.postgres.js';
 import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.postgres.js';
 
 export interface Forwarder {
@@ -23,6 +37,8 @@ export interface ForwardSettings {
   readonly streams: number;
   readonly pauseMs: { first: number; most: number };
 }
+
+const LOST = 'the lease was lost; another replica repeats what was under way';
 
 const DEFAULTS: ForwardSettings = { leaseSeconds: 15, batch: 200, streams: 8, pauseMs: { first: 200, most: 30_000 } };
 
@@ -88,12 +104,13 @@ export class ForwardWorker implements Worker {
     const signal = AbortSignal.any([lost.signal, this.stop.signal]);
     const renewing = setInterval(() => {
       renewLease(this.db, this.forwarder.name, lease.token, this.settings.leaseSeconds)
-        .then((held) => held || lost.abort(new Error('the lease was lost')))
+        .then((held) => held || lost.abort(new Error(LOST)))
         .catch(() => undefined); // it expires by itself; the token protects the cursor
     }, (this.settings.leaseSeconds * 1000) / 3);
     try {
       let cursor = lease.cursor;
       while (!signal.aborted) {
+        await this.retryDue({ cursor, token: lease.token }, signal);
         const events = await sequencedAfter(this.db, cursor, this.settings.batch);
         if (events.length === 0) break;
         cursor = events.at(-1)!.idx;
@@ -115,7 +132,7 @@ export class ForwardWorker implements Worker {
       else streams.set(event.stream, [event]);
     }
     const queue = [...streams.values()];
-    const refusals: { stream: string; idx: number; error: string }[] = [];
+    const refusals: Poisoned[] = [];
     const lane = async () => {
       for (let next = queue.shift(); next; next = queue.shift()) {
         const refusal = await this.deliverStream(next, signal);
@@ -127,11 +144,11 @@ export class ForwardWorker implements Worker {
     if (failed) throw failed.reason;
     await this.db.transaction(async (tx) => {
       for (const refusal of refusals) await park(tx, this.forwarder.name, refusal);
-      if (!(await moveLeasedCursor(tx, this.forwarder.name, to))) throw new Error('the lease was lost; another replica repeats this batch');
+      if (!(await moveLeasedCursor(tx, this.forwarder.name, to))) throw new Error(LOST);
     });
   }
 
-  private async deliverStream(events: readonly SequencedEvent[], signal: AbortSignal): Promise<{ stream: string; idx: number; error: string } | null> {
+  private async deliverStream(events: readonly SequencedEvent[], signal: AbortSignal): Promise<Poisoned | null> {
     for (const event of events) {
       signal.throwIfAborted();
       const outcome = await this.forwarder.deliver(event, signal);
@@ -141,29 +158,32 @@ export class ForwardWorker implements Worker {
     return null;
   }
 
-  /** Delivers what waits on parked streams, under the lease. Returns how many streams are free again. */
-  async retryParked(stream?: string): Promise<number> {
-    const lease = await takeLease(this.db, this.forwarder.name, this.owner, this.settings.leaseSeconds);
-    if (!lease) return 0;
-    let freed = 0;
-    for (const waiting of await parkedStreams(this.db, this.forwarder.name)) {
-      if (stream !== undefined && waiting.stream !== stream) continue;
-      let from = waiting.from_idx;
-      let refusal: { stream: string; idx: number; error: string } | null = null;
-      for (;;) {
-        const events = await sequencedOfStream(this.db, waiting.stream, { from, to: lease.cursor, limit: this.settings.batch });
-        if (events.length === 0 || refusal) break;
-        refusal = await this.deliverStream(events, this.stop.signal);
-        from = events.at(-1)!.idx + 1;
-      }
+  /** Has what waits on parked streams delivered by whichever replica forwards, all streams or one. */
+  async retryParked(stream?: string): Promise<void> {
+    await askForRetry(this.db, this.forwarder.name, stream);
+    this.kick();
+  }
+
+  private async retryDue(lease: Lease, signal: AbortSignal): Promise<void> {
+    const due = (await parkedStreams(this.db, this.forwarder.name)).filter((parked) => parked.due);
+    for (const parked of due) {
+      const refusal = await this.retry(parked, lease.cursor, signal);
       await this.db.transaction(async (tx) => {
-        if (!(await renewLease(tx, this.forwarder.name, lease.token, this.settings.leaseSeconds))) throw new Error('the lease was lost');
+        if (!(await renewLease(tx, this.forwarder.name, lease.token, this.settings.leaseSeconds))) throw new Error(LOST);
         if (refusal) await park(tx, this.forwarder.name, refusal);
-        else await unpark(tx, this.forwarder.name, waiting.stream);
+        else await unpark(tx, this.forwarder.name, parked.stream);
       });
-      if (!refusal) freed += 1;
     }
-    return freed;
+  }
+
+  private async retry(parked: Parked, to: number, signal: AbortSignal): Promise<Poisoned | null> {
+    for (let from = parked.from_idx; ; ) {
+      const events = await sequencedOfStream(this.db, parked.stream, { from, to, limit: this.settings.batch });
+      if (events.length === 0) return null;
+      const refusal = await this.deliverStream(events, signal);
+      if (refusal) return refusal;
+      from = events.at(-1)!.idx + 1;
+    }
   }
 
   async drain(): Promise<void> {

@@ -6,12 +6,11 @@ import type { Worker } from '../kernel/worker.js';
 import type { Database } from './database.postgres.js';
 import { forgetInstances, removeInstance, renewInstance } from './open-request.postgres.js';
 
-const RENEW_MS = 5000;
-const UNFIT_MS = 20_000;
+const TIMES = { renewMs: 5000, unfitMs: 20_000 };
 
 export class Instance implements Worker {
   readonly name = 'instance';
-  private renewedAt = 0;
+  private renewedAt = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
   private renewing: Promise<void> | null = null;
   private lastError: string | null = null;
@@ -20,19 +19,20 @@ export class Instance implements Worker {
     private readonly db: Database,
     /** One per process start, never reused. */
     readonly owner: string,
+    private readonly times = TIMES,
   ) {}
 
   async start(): Promise<void> {
     await renewInstance(this.db, this.owner);
     this.renewedAt = performance.now();
     await forgetInstances(this.db);
-    this.timer = setInterval(() => this.renew(), RENEW_MS);
+    this.timer = setInterval(() => this.renew(), this.times.renewMs);
     this.timer.unref();
   }
 
   /** May this process still dispatch work? */
   get fit(): boolean {
-    return performance.now() - this.renewedAt < UNFIT_MS;
+    return performance.now() - this.renewedAt < this.times.unfitMs;
   }
 
   private renew(): void {
