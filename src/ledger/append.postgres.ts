@@ -8,9 +8,15 @@ import type { Database, Tx } from './database.postgres.js';
 import { insertPayload } from './payload.postgres.js';
 import { emptyStream, type Seal, type StreamState } from './stream.js';
 
+/** What a batch has besides events; a part without rows still costs its start in the executor, so it is left out. */
+interface Parts {
+  readonly keys: boolean;
+  readonly names: boolean;
+}
+
 // Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys.
 // So two batches never wait for each other in a circle. The result has one row per stream: won, or why not; all false: the race is lost.
-const APPEND = `
+const appendSql = ({ keys, names }: Parts) => `
 WITH
 want AS MATERIALIZED (
   SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bytea[]) AS w(stream, base, seq, head)
@@ -24,30 +30,15 @@ new_event AS MATERIALIZED (
 answered AS (
   SELECT DISTINCT n.stream FROM new_event n JOIN event e ON e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'
    WHERE n.type = 'contract.response'
-),
-claim AS MATERIALIZED (
-  SELECT * FROM unnest($27::text[], $28::text[], $29::bytea[], $30::text[], $31::bytea[], $32::bytea[]) AS k(stream, scope, key, request, salt, body)
-),
-keyed AS (SELECT DISTINCT k.stream FROM claim k JOIN idempotency i ON i.scope = k.scope AND i.key = k.key),
-name AS MATERIALIZED (
-  SELECT * FROM unnest($33::text[], $34::text[], $35::text[], $36::text[]) AS n(tenant, name, stream, previous)
-),
--- A name is free, or still belongs to the stream that idleness closed.
-named AS (
-  INSERT INTO session AS s (tenant, name, stream, earlier)
-  SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
-   WHERE n.stream NOT IN (SELECT stream FROM keyed)
-   ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
-  ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
-  RETURNING s.stream
-),
+),${keys ? KEYED : ''}${names ? named(keys) : ''}
 -- Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the EXISTS refuses to create a stream that the
 -- appender thought existed.
 won AS (
   INSERT INTO stream_head AS h (stream, seq, head, base)
   SELECT w.stream, w.seq, w.head, w.base FROM want w
-   WHERE w.stream NOT IN (SELECT stream FROM answered) AND w.stream NOT IN (SELECT stream FROM keyed)
-     AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))
+   WHERE w.stream NOT IN (SELECT stream FROM answered)
+     ${keys ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
+     ${names ? 'AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))' : ''}
      AND (w.base = '' OR EXISTS (SELECT 1 FROM stream_head s WHERE s.stream = w.stream))
    ORDER BY w.stream COLLATE "C"
   ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, head = excluded.head, base = excluded.base WHERE h.head = excluded.base
@@ -66,16 +57,52 @@ opened AS (
   INSERT INTO open_request (id, stream, owner, deadline)
   SELECT o.id, o.stream, o.owner, clock_timestamp() + make_interval(secs => o.secs)
     FROM unnest($23::text[], $24::text[], $25::text[], $26::float8[]) AS o(id, stream, owner, secs) JOIN won USING (stream)
+),${keys ? CLAIM_KEYS : ''}
+closed AS (DELETE FROM open_request o USING ins WHERE ins.type = 'contract.response' AND o.id = ins.in_reply_to)
+SELECT w.stream, (won.stream IS NOT NULL) AS won, (a.stream IS NOT NULL) AS answered,
+       ${keys ? '(k.stream IS NOT NULL)' : 'false'} AS keyed, ${names ? '(n.stream IS NOT NULL AND m.stream IS NULL)' : 'false'} AS renamed
+  FROM want w LEFT JOIN won USING (stream) LEFT JOIN answered a USING (stream)
+       ${keys ? 'LEFT JOIN keyed k USING (stream)' : ''} ${names ? 'LEFT JOIN name n USING (stream) LEFT JOIN named m USING (stream)' : ''}`;
+
+const KEYED = `
+claim AS MATERIALIZED (
+  SELECT * FROM unnest($27::text[], $28::text[], $29::bytea[], $30::text[], $31::bytea[], $32::bytea[]) AS k(stream, scope, key, request, salt, body)
 ),
+keyed AS (SELECT DISTINCT k.stream FROM claim k JOIN idempotency i ON i.scope = k.scope AND i.key = k.key),`;
+
+const CLAIM_KEYS = `
 keys AS (
   INSERT INTO idempotency (scope, key, request, salt, body)
   SELECT k.scope, k.key, k.request, k.salt, k.body FROM claim k JOIN won USING (stream) ORDER BY k.scope COLLATE "C", k.key
+),`;
+
+// A name is free, or still belongs to the stream that idleness closed.
+const named = (keys: boolean) => {
+  const p = keys ? 33 : 27;
+  return `
+name AS MATERIALIZED (
+  SELECT * FROM unnest($${p}::text[], $${p + 1}::text[], $${p + 2}::text[], $${p + 3}::text[]) AS n(tenant, name, stream, previous)
 ),
-closed AS (DELETE FROM open_request o USING ins WHERE ins.type = 'contract.response' AND o.id = ins.in_reply_to)
-SELECT w.stream, (won.stream IS NOT NULL) AS won, (a.stream IS NOT NULL) AS answered, (k.stream IS NOT NULL) AS keyed,
-       (n.stream IS NOT NULL AND m.stream IS NULL) AS renamed
-  FROM want w LEFT JOIN won USING (stream) LEFT JOIN answered a USING (stream) LEFT JOIN keyed k USING (stream)
-       LEFT JOIN name n USING (stream) LEFT JOIN named m USING (stream)`;
+named AS (
+  INSERT INTO session AS s (tenant, name, stream, earlier)
+  SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
+   ${keys ? 'WHERE n.stream NOT IN (SELECT stream FROM keyed)' : ''}
+   ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
+  ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
+  RETURNING s.stream
+),`;
+};
+
+const statement = (parts: Parts) => ({ name: `append${parts.keys ? '_keys' : ''}${parts.names ? '_names' : ''}`, text: appendSql(parts) });
+const PLAIN = [statement({ keys: false, names: false }), statement({ keys: false, names: true })] as const;
+const WITH_KEYS = [statement({ keys: true, names: false }), statement({ keys: true, names: true })] as const;
+
+function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: unknown[] } {
+  const { events, keys, names } = parameters(lanes);
+  const parts = { keys: keys[0]!.length > 0, names: names[0]!.length > 0 };
+  const values = [...events, ...(parts.keys ? keys : []), ...(parts.names ? names : [])];
+  return { ...(parts.keys ? WITH_KEYS : PLAIN)[parts.names ? 1 : 0], values };
+}
 
 export type Verdict = 'won' | 'lost' | 'answered' | 'keyed' | 'renamed';
 
@@ -83,12 +110,13 @@ const ANSWER_MS = 15_000;
 
 /** One statement for all lanes. Rejects with the database's error: nothing was written, or nothing is known (outcomeOf). */
 export async function appendLanes(db: Database, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
-  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, { name: 'append', text: APPEND, values: parameters(lanes) }));
+  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(lanes)));
 }
 
 /** The same while `claimTurn` holds the stream. */
 export async function appendInTurn(tx: Tx, lane: Lane): Promise<Verdict> {
-  return verdicts(await tx.named<VerdictRow>('append', APPEND, parameters([lane]))).get(lane.stream)!;
+  const { name, text, values } = statementFor([lane]);
+  return verdicts(await tx.named<VerdictRow>(name, text, values)).get(lane.stream)!;
 }
 
 type VerdictRow = { stream: string } & Record<Exclude<Verdict, 'lost'>, boolean>;

@@ -116,24 +116,28 @@ export function fill<T extends { readonly intent: Intent }>(queue: readonly T[],
   return { taken, rest: queue.slice(next) };
 }
 
-/** Parameters of the append statement, in the order append.postgres.ts names them. */
-export function parameters(lanes: readonly Lane[]): unknown[][] {
-  const columns: unknown[][] = Array.from({ length: 36 }, () => []);
-  const push = (from: number, values: readonly unknown[]) => values.forEach((value, i) => columns[from + i]!.push(value));
+/** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
+export function parameters(lanes: readonly Lane[]): { events: unknown[][]; keys: unknown[][]; names: unknown[][] } {
+  const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(3), columns(4), columns(6), columns(4)];
   for (const lane of lanes) {
-    push(0, [lane.stream, lane.base, lane.state.seq, lane.state.head]);
+    push(streams, lane.stream, lane.base, lane.state.seq, lane.state.head);
     for (const { draft, seq, bytes, hash } of lane.placed) {
       const m = draft.members;
-      push(4, [lane.stream, seq, draft.id, draft.type, draft.time, m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code, bytes, hash]);
-      for (const disclosure of draft.disclosures) push(19, [draft.id, disclosure.name, disclosure.bytes]);
+      const who = [m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code];
+      push(events, lane.stream, seq, draft.id, draft.type, draft.time, ...who, bytes, hash);
+      for (const disclosure of draft.disclosures) push(payloads, draft.id, disclosure.name, disclosure.bytes);
     }
-    for (const intent of lane.intents) {
-      for (const draft of intent.drafts) {
-        if (intent.open && lane.state.open.has(draft.id)) push(22, [draft.id, lane.stream, intent.open.owner, intent.open.seconds]);
-      }
-      if (intent.key) push(26, [lane.stream, intent.key.scope, intent.key.key, intent.drafts[0]!.id, intent.key.salt, intent.key.body]);
+    for (const { drafts, open, key } of lane.intents) {
+      for (const { id } of drafts) if (open && lane.state.open.has(id)) push(opened, id, lane.stream, open.owner, open.seconds);
+      if (key) push(keys, lane.stream, key.scope, key.key, drafts[0]!.id, key.salt, key.body);
     }
-    if (lane.opening) push(32, [lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '']);
+    if (lane.opening) push(names, lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '');
   }
-  return columns;
+  return { events: [...streams, ...events, ...payloads, ...opened], keys, names };
+}
+
+const columns = (n: number): unknown[][] => Array.from({ length: n }, () => []);
+
+function push(into: unknown[][], ...values: unknown[]): void {
+  for (let i = 0; i < values.length; i++) into[i]!.push(values[i]);
 }

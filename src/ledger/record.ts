@@ -2,7 +2,7 @@
  * Record v1: the canonical bytes of one event, the Merkle leaf made of them, and the salted digests that stand for its payload.
  * docs/ledger.md gives the exact bytes with worked vectors; nothing in this file may change what an existing record means.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
@@ -86,14 +86,15 @@ export function disclose(salt: string, name: string, value: JsonValue): Disclosu
 
 /** base64url(SHA-256(ASCII(base64url(bytes)))), what `_sd` holds. */
 export function disclosureDigest(bytes: Buffer): string {
-  return createHash('sha256').update(bytes.toString('base64url'), 'ascii').digest('base64url');
+  return hash('sha256', bytes.toString('base64url'), 'base64url');
 }
-
-const LEAF = Buffer.from([0]);
 
 /** SHA-256(0x00 || bytes): RFC 6962 leaf hash, and the next record's `prev`. */
 export function recordHash(bytes: Buffer): Buffer {
-  return createHash('sha256').update(LEAF).update(bytes).digest();
+  const leaf = Buffer.allocUnsafe(bytes.length + 1);
+  leaf[0] = 0;
+  bytes.copy(leaf, 1);
+  return hash('sha256', leaf, 'buffer');
 }
 
 /** Puts a draft into its place: from here on its bytes are final. */
