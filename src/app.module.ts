@@ -8,6 +8,7 @@ import { ContractsController } from './api/contracts.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { StatusController } from './api/status.controller.js';
+import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
 import { ContractManagerModule } from './contracts/contracts.module.js';
 import { IdleSessions } from './contracts/idle.worker.js';
@@ -51,7 +52,7 @@ export class AppModule {
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController],
+      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
       providers: [workers, { provide: API_SETTINGS, useValue: config }, { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) }],
     };
   }

@@ -74,12 +74,19 @@ function asOurs(exception: unknown): OrchestratorError {
 
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
+interface Issue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined;
+  readonly keys?: string[];
+}
+
 /** Issues of a zod schema as one error that names every field. */
-export function invalidFields(issues: readonly { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] | undefined }[]): OrchestratorError {
-  const fields = issues.map(({ message, path }) => ({
-    field: (path ?? []).map((p) => String(typeof p === 'object' ? p.key : p)).join('.'),
-    message,
-  }));
+export function invalidFields(issues: readonly Issue[]): OrchestratorError {
+  const fields = issues.flatMap(({ message, path, keys }) => {
+    const place = (path ?? []).map((p) => String(typeof p === 'object' ? p.key : p));
+    // zod reports members it does not know at the object around them.
+    return keys ? keys.map((key) => ({ field: [...place, key].join('.'), message: 'is not known here' })) : [{ field: place.join('.'), message }];
+  });
   const summary = fields.map((f) => (f.field ? `${f.field}: ${f.message}` : f.message)).join('; ');
   return new OrchestratorError('invalid_request', summary, { fields });
 }

@@ -1,6 +1,6 @@
 /** The erasable part of an event against the digests in its record, and what explains that some of it is gone. */
 import type { JsonValue } from '../kernel/json.js';
-import { disclosureDigest } from '../ledger/record.js';
+import { disclosureDigest, recordHash } from '../ledger/record.js';
 import { type Envelope, isCanonicalOf } from './verify-record.js';
 import { type Place, type Report, show } from './verify-report.js';
 
@@ -9,6 +9,12 @@ export interface PayloadFact {
   readonly name: string;
   readonly bytes: Buffer;
   readonly keyId: string | null;
+}
+
+export interface Erasure {
+  readonly record: Buffer;
+  readonly hash: Buffer;
+  readonly idx: number | null;
 }
 
 interface Missing {
@@ -63,8 +69,9 @@ export class PayloadCheck {
     return [...new Set([...this.missing.values()].map(({ at }) => tenantOf(at.stream ?? '')))];
   }
 
-  /** The record of a payload.erased event; `idx` null while it waits for its place. Explains only what was there before it. */
-  erasure(record: JsonValue, idx: number | null): void {
+  /** A payload.erased event; `idx` null while it waits for its place. Explains only what was there before it. */
+  erasure({ record, hash, idx }: Erasure): void {
+    if (!recordHash(record).equals(hash)) return;
     for (const id of erasedEvents(record)) {
       const at = this.missing.get(id)?.at;
       if (at === undefined || (idx !== null && at.idx !== undefined && at.idx >= idx)) continue;
@@ -83,10 +90,13 @@ export class PayloadCheck {
 }
 
 /** The events a payload.erased record names: its member `events`. */
-function erasedEvents(record: JsonValue): string[] {
-  if (typeof record !== 'object' || record === null || Array.isArray(record) || record['type'] !== 'payload.erased') return [];
-  const { events } = record;
-  return Array.isArray(events) ? events.filter((id) => typeof id === 'string') : [];
+function erasedEvents(record: Buffer): string[] {
+  try {
+    const { type, events } = JSON.parse(record.toString('utf8')) as Record<string, JsonValue>;
+    return type === 'payload.erased' && Array.isArray(events) ? events.filter((id) => typeof id === 'string') : [];
+  } catch {
+    return [];
+  }
 }
 
 export const tenantOf = (stream: string): string => stream.slice(0, Math.max(0, stream.indexOf('/')));

@@ -59,10 +59,10 @@ export function readRecord(row: EventRow, at: Place, report: Report): ReadRecord
     return { hash, envelope: null, unknownVersion: true };
   }
   checkCanonical(members, row.record, at, report);
-  compareColumns(row, members, at, report);
   report.count('record rules');
   const broken = brokenRule(members, row.record.length);
   if (broken !== null) report.invalid('record rules', at, broken);
+  compareColumns(row, members, at, report);
   return { hash, envelope: broken === null ? (members as unknown as Envelope) : null, unknownVersion: false };
 }
 
@@ -79,7 +79,8 @@ function parse(bytes: Buffer, at: Place, report: Report): Members | null {
 }
 
 function checkCanonical(members: Members, bytes: Buffer, at: Place, report: Report): void {
-  if (!isCanonicalOf(members, bytes)) report.invalid('canonical bytes', at, 'the bytes of the record are not the canonical form of what they say');
+  if (!isCanonicalOf(members, bytes))
+    report.invalid('canonical bytes', at, 'the bytes of the record are not the canonical form of what they say');
 }
 
 /** Compared as bytes: two different byte sequences may decode to the same text. */
@@ -108,7 +109,8 @@ const COLUMNS = [
 
 function compareColumns(row: EventRow, members: Members, at: Place, report: Report): void {
   report.count('columns');
-  if (row.seq !== String(members['seq'])) report.invalid('columns', at, `column seq is ${row.seq}, the record says ${show(members['seq'])}`);
+  if (row.seq !== String(members['seq']))
+    report.invalid('columns', at, `column seq is ${row.seq}, the record says ${show(members['seq'])}`);
   for (const [column, member] of COLUMNS) {
     const told = members[member] ?? null;
     if (row[column] !== told) report.invalid('columns', at, `column ${column} is ${show(row[column])}, the record says ${show(told)}`);
@@ -164,9 +166,11 @@ function brokenRule(members: Members, size: number): string | null {
   for (const name of Object.keys(members)) {
     const value = members[name]!;
     const rule = RULES.get(name);
-    if (rule ? !rule(value) : value === null) return `member ${show(name)} is ${value === null ? 'null' : show(value)}, which record v1 does not allow`;
+    if (rule ? !rule(value) : value === null)
+      return `member ${show(name)} is ${value === null ? 'null' : show(value)}, which record v1 does not allow`;
   }
-  if ((members['prev'] === null) !== (members['seq'] === 1)) return `member prev is ${show(members['prev'])} at seq ${String(members['seq'])}`;
+  if ((members['prev'] === null) !== (members['seq'] === 1))
+    return `member prev is ${show(members['prev'])} at seq ${String(members['seq'])}`;
   if (Object.hasOwn(members, '_sd') !== Object.hasOwn(members, '_sd_alg')) return 'only one of the members _sd and _sd_alg is present';
   return brokenHalf(members);
 }

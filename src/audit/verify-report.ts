@@ -107,7 +107,8 @@ export class Report {
 
   /** Something this version does not know, and therefore neither passes nor fails. */
   notChecked(what: string): void {
-    const name = this.unknown.has(what) || this.unknown.size < KEPT_UNKNOWN ? what : 'others unknown to this version';
+    const known = what.length <= SHOWN && (this.unknown.has(what) || this.unknown.size < KEPT_UNKNOWN);
+    const name = known ? what : 'others unknown to this version';
     this.unknown.set(name, (this.unknown.get(name) ?? 0) + 1);
   }
 
@@ -122,7 +123,9 @@ export class Report {
 
   verdict(scope: Verdict['scope']): Verdict {
     const first = this.firsts.invalid ?? this.firsts.incomplete;
-    const unknown = [...this.unknown].map(([name, count]): CheckResult => ({ name, result: 'not checked', count, note: 'unknown to this version' }));
+    const unknown = [...this.unknown].map(
+      ([name, count]): CheckResult => ({ name, result: 'not checked', count, note: 'unknown to this version' }),
+    );
     return {
       verdict: first === null ? 'valid' : first.severity,
       scope,

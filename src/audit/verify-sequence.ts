@@ -1,5 +1,5 @@
 /** The global order: every event's leaf or its waiting for one, and the numbering of all leaves. */
-import { createHash } from 'node:crypto';
+import { hash as digestOf } from 'node:crypto';
 import type { EventRow } from './verify-record.js';
 import { type Place, type Report, show } from './verify-report.js';
 
@@ -12,11 +12,10 @@ export interface LeafRow {
   readonly digest: Buffer;
 }
 
-/** Where an event stood in the global order at one moment. `now`: that moment in milliseconds, on the database's clock. */
+/** Where an event stood in the global order at one moment. `pending`: that moment on the database's clock, in microseconds, if it waited. */
 export interface Standing {
   readonly leaves: readonly LeafRow[];
-  readonly pending: boolean;
-  readonly now: number;
+  readonly pending: number | null;
 }
 
 /** A leaf in the walk over the whole order. `lost`: its hash, where the event it names does not exist. */
@@ -44,41 +43,44 @@ export class SequenceCheck {
   /** In the order of streams and seq. */
   event(row: EventRow, hash: Buffer, standing: Standing, at: Place): void {
     const { report } = this;
-    const { leaves, pending, now } = standing;
+    const { leaves, pending } = standing;
     report.count('leaves');
     for (const leaf of leaves) this.leaf(leaf, row, hash, { ...at, idx: Number(leaf.idx) });
     const [leaf] = leaves;
     if (leaf === undefined) {
-      this.withoutLeaf(row, pending, now, at);
+      this.withoutLeaf(row, pending, at);
       return;
     }
     const idx = Number(leaf.idx);
-    if (pending) report.invalid('leaves', { ...at, idx }, `event ${row.event_id} has leaf ${leaf.idx} and still waits in pending`);
-    if (leaves.length > 1) report.invalid('leaves', { ...at, idx }, `event ${row.event_id} has ${leaves.length} leaves: ${leaves.map((l) => l.idx).join(', ')}`);
+    if (pending !== null) report.invalid('leaves', { ...at, idx }, `event ${row.event_id} has leaf ${leaf.idx} and still waits in pending`);
+    if (leaves.length > 1)
+      report.invalid('leaves', { ...at, idx }, `event ${row.event_id} has ${leaves.length} leaves: ${leaves.map((l) => l.idx).join(', ')}`);
     if (row.stream !== this.stream) this.idx = -1;
-    if (idx <= this.idx) report.invalid('sequence', { ...at, idx }, `leaf ${idx} does not come after leaf ${this.idx} of the event before it in the stream`);
+    if (idx <= this.idx)
+      report.invalid('leaves', { ...at, idx }, `leaf ${idx} does not come after leaf ${this.idx} of the event before it in the stream`);
     this.stream = row.stream;
     this.idx = Math.max(idx, this.idx);
   }
 
   private leaf(leaf: LeafRow, row: EventRow, hash: Buffer, at: Place): void {
     const { report } = this;
-    if (leaf.at % 1000 !== 0) report.invalid('leaves', at, `leaf ${leaf.idx} was sequenced at ${leaf.at} µs, which is no whole millisecond`);
-    else if (!leafDigest(leaf).equals(leaf.digest)) {
-      report.invalid('leaves', at, `the columns of leaf ${leaf.idx} hash to ${show(leafDigest(leaf))}, its digest is ${show(leaf.digest)}`);
+    if (leaf.at % 1000 !== 0)
+      report.invalid('leaves', at, `leaf ${leaf.idx} was sequenced at ${leaf.at} µs, which is no whole millisecond`);
+    else if (leafDigest(leaf) !== leaf.digest.toString('hex')) {
+      report.invalid('leaves', at, `the columns of leaf ${leaf.idx} hash to ${leafDigest(leaf)}, its digest is ${show(leaf.digest)}`);
     }
     if (!leaf.hash.equals(hash) && !leaf.hash.equals(row.hash)) {
       report.invalid('leaves', at, `leaf ${leaf.idx} has hash ${show(leaf.hash)}, event ${row.event_id} hashes to ${show(hash)}`);
     }
   }
 
-  private withoutLeaf(row: EventRow, pending: boolean, now: number, at: Place): void {
-    if (!pending) {
+  private withoutLeaf(row: EventRow, pending: number | null, at: Place): void {
+    if (pending === null) {
       this.report.incomplete('leaves', at, `event ${row.event_id} has no leaf and does not wait in pending for one`);
       if (this.victims.size < REMEMBERED) this.victims.set(row.hash.toString('hex'), at);
       return;
     }
-    const age = now - Date.parse(row.time);
+    const age = pending / 1000 - Date.parse(row.time);
     if (age > MERGE_DELAY && this.waiting.size < REMEMBERED) this.waiting.set(row.id, { at, seconds: Math.round(age / 1000) });
   }
 
@@ -90,7 +92,12 @@ export class SequenceCheck {
   stillLate(ids: readonly string[]): void {
     for (const id of ids) {
       const late = this.waiting.get(id);
-      if (late) this.report.incomplete('leaves', late.at, `event ${late.at.event_id} waits since ${late.seconds} s for its leaf, more than ${MERGE_DELAY / 1000} s: is no server running?`);
+      if (late)
+        this.report.incomplete(
+          'leaves',
+          late.at,
+          `event ${late.at.event_id} waits since ${late.seconds} s for its leaf, more than ${MERGE_DELAY / 1000} s: is no server running?`,
+        );
     }
   }
 
@@ -110,7 +117,8 @@ export class SequenceCheck {
       report.invalid('sequence', { ...at, idx: this.next }, `${missing}: the next is leaf ${leaf.idx}`);
     }
     if (idx < this.next) report.invalid('sequence', at, `leaf ${leaf.idx} stands where leaf ${this.next} is expected`);
-    if (leaf.at < this.at) report.invalid('sequence', at, `leaf ${leaf.idx} was sequenced at ${leaf.at} µs, earlier than the leaf before it at ${this.at} µs`);
+    if (leaf.at < this.at)
+      report.invalid('sequence', at, `leaf ${leaf.idx} was sequenced at ${leaf.at} µs, earlier than the leaf before it at ${this.at} µs`);
     if (leaf.lost !== null) this.orphan(leaf, leaf.lost, at);
     this.next = Math.max(this.next, idx + 1);
     this.at = Math.max(this.at, leaf.at);
@@ -119,19 +127,24 @@ export class SequenceCheck {
   private orphan(leaf: OrderedLeaf, hash: Buffer, at: Place): void {
     const victim = this.victims.get(hash.toString('hex'));
     const origin = victim ? `; by its hash it belongs to event ${victim.event_id}` : '';
-    this.report.invalid('leaves', { ...at, ...victim, idx: Number(leaf.idx) }, `leaf ${leaf.idx} names event row ${leaf.event}, which does not exist${origin}`);
+    this.report.invalid(
+      'leaves',
+      { ...at, ...victim, idx: Number(leaf.idx) },
+      `leaf ${leaf.idx} names event row ${leaf.event}, which does not exist${origin}`,
+    );
   }
 
   /** `sequencer` as it stood when the walk over the order began, which ended at its last leaf. */
   end(sequencer: { size: string; at: number } | null): void {
     const at = { event_id: null, stream: null, seq: null, idx: this.next };
     if (sequencer === null) this.report.invalid('sequence', at, 'the table sequencer has no row');
-    else if (sequencer.size !== String(this.next)) this.report.invalid('sequence', at, `sequencer says size ${sequencer.size}, the leaves end at ${this.next}`);
-    else if (sequencer.at < this.at) this.report.invalid('sequence', at, `sequencer says ${sequencer.at} µs, the last leaf was sequenced at ${this.at} µs`);
+    else if (sequencer.size !== String(this.next))
+      this.report.invalid('sequence', at, `sequencer says size ${sequencer.size}, the leaves end at ${this.next}`);
+    else if (sequencer.at < this.at)
+      this.report.invalid('sequence', at, `sequencer says ${sequencer.at} µs, the last leaf was sequenced at ${this.at} µs`);
   }
 }
 
-/** What `leafDigestInput` of ledger/sequence.postgres.ts makes in SQL. */
-export function leafDigest({ idx, event, hash, at }: Omit<LeafRow, 'digest'>): Buffer {
-  return createHash('sha256').update(`${idx} ${event} ${hash.toString('hex')} ${at / 1000}`).digest();
-}
+/** Hex. What `leafDigestInput` of ledger/sequence.postgres.ts makes in SQL. */
+export const leafDigest = ({ idx, event, hash, at }: Omit<LeafRow, 'digest'>): string =>
+  digestOf('sha256', `${idx} ${event} ${hash.toString('hex')} ${at / 1000}`, 'hex');

@@ -6,7 +6,10 @@ import { type Report, show } from './verify-report.js';
 export interface SessionFacts {
   readonly tenant: string;
   readonly name: string;
-  readonly streams: readonly { readonly stream: string; readonly first: { readonly id: string; readonly payload: readonly PayloadFact[] } | null }[];
+  readonly streams: readonly {
+    readonly stream: string;
+    readonly first: { readonly id: string; readonly payload: readonly PayloadFact[] } | null;
+  }[];
 }
 
 export function checkSession({ tenant, name, streams }: SessionFacts, report: Report): void {
@@ -14,7 +17,11 @@ export function checkSession({ tenant, name, streams }: SessionFacts, report: Re
   for (const { stream, first } of streams) {
     const at = { event_id: first?.id ?? null, stream, seq: first ? 1 : null };
     if (tenantOf(stream) !== tenant || !stream.startsWith(`${tenant}/session/`)) {
-      report.invalid('sessions', at, `the table session gives tenant ${show(tenant)} stream ${show(stream)}, which is no session of that tenant`);
+      report.invalid(
+        'sessions',
+        at,
+        `the table session gives tenant ${show(tenant)} stream ${show(stream)}, which is no session of that tenant`,
+      );
     }
     if (first === null) {
       report.invalid('sessions', at, `the table session names stream ${show(stream)}, which has no first event`);

@@ -67,7 +67,11 @@ export class StreamWalk {
     if (gap) {
       const missing = seq === this.seq + 2 ? `seq ${this.seq + 1} is missing` : `seq ${this.seq + 1} to ${seq - 1} are missing`;
       const before = this.last ? `after seq ${this.seq} (event ${this.last.id})` : 'at the start of the stream';
-      report.invalid('chain', { event_id: null, stream: row.stream, seq: this.seq + 1 }, `${missing}: ${before} comes seq ${row.seq} (event ${row.event_id})`);
+      report.invalid(
+        'chain',
+        { event_id: null, stream: row.stream, seq: this.seq + 1 },
+        `${missing}: ${before} comes seq ${row.seq} (event ${row.event_id})`,
+      );
     } else if (envelope) this.compareLink(envelope, at);
     this.seq = seq;
     return true;
@@ -95,7 +99,11 @@ export class StreamWalk {
     if (type === 'contract.response') {
       const request = envelope?.in_reply_to ?? row.in_reply_to;
       if (request === null || !this.open.delete(request)) {
-        report.invalid('lifecycle', at, `a RESPONSE to ${show(request)}, which is no open REQUEST of this stream: never asked here, or answered before`);
+        report.invalid(
+          'lifecycle',
+          at,
+          `a RESPONSE to ${show(request)}, which is no open REQUEST of this stream: never asked here, or answered before`,
+        );
       }
     }
     if (type === 'session.closed') this.seal(envelope, at);
@@ -104,12 +112,15 @@ export class StreamWalk {
   private seal(envelope: Envelope | null, at: Place): void {
     const { report } = this;
     if (this.sealedAt !== null) report.invalid('lifecycle', at, `session.closed a second time, after seq ${this.sealedAt}`);
-    if (this.open.size > 0) report.invalid('lifecycle', at, `session.closed while ${this.open.size} REQUESTs are open, the first is ${[...this.open.keys()][0]}`);
+    if (this.open.size > 0)
+      report.invalid('lifecycle', at, `session.closed while ${this.open.size} REQUESTs are open, the first is ${[...this.open.keys()][0]}`);
     this.sealedAt = this.seq;
     if (envelope === null) return;
     const expected = envelope.prev === null ? undefined : this.seq - 1;
-    if (envelope.last_seq !== expected) report.invalid('lifecycle', at, `last_seq is ${show(envelope.last_seq)}, expected ${show(expected)}`);
-    if ((envelope.last_head ?? null) !== envelope.prev) report.invalid('lifecycle', at, `last_head is ${show(envelope.last_head)}, expected ${show(envelope.prev)}`);
+    if (envelope.last_seq !== expected)
+      report.invalid('lifecycle', at, `last_seq is ${show(envelope.last_seq)}, expected ${show(expected)}`);
+    if ((envelope.last_head ?? null) !== envelope.prev)
+      report.invalid('lifecycle', at, `last_head is ${show(envelope.last_head)}, expected ${show(envelope.prev)}`);
   }
 
   end(): void {
@@ -127,15 +138,24 @@ export class StreamWalk {
       return;
     }
     if (last === null) {
-      report.invalid('stream heads', { ...at, seq: Number(head.seq) }, `stream_head has a row for stream ${show(stream)}, which has no event`);
+      report.invalid(
+        'stream heads',
+        { ...at, seq: Number(head.seq) },
+        `stream_head has a row for stream ${show(stream)}, which has no event`,
+      );
       return;
     }
-    if (head.seq !== String(this.seq)) report.invalid('stream heads', at, `stream_head says seq ${head.seq}, the last event has seq ${this.seq}`);
+    if (head.seq !== String(this.seq))
+      report.invalid('stream heads', at, `stream_head says seq ${head.seq}, the last event has seq ${this.seq}`);
     if (!head.head.equals(last.hash) && !head.head.equals(last.column)) {
       report.invalid('stream heads', at, `stream_head says head ${show(head.head)}, the last event hashes to ${show(last.hash)}`);
     }
     if (head.base.length > 0 && !this.baseSeen) {
-      report.invalid('stream heads', at, `stream_head was built on ${show(head.base)}, which is the hash of no earlier event of this stream`);
+      report.invalid(
+        'stream heads',
+        at,
+        `stream_head was built on ${show(head.base)}, which is the hash of no earlier event of this stream`,
+      );
     }
   }
 
@@ -147,10 +167,15 @@ export class StreamWalk {
     for (const [id, seq] of open) {
       const at = { event_id: id, stream: facts.stream, seq };
       report.openRequest(at);
-      if (!rows.delete(id)) report.invalid('open requests', at, `REQUEST ${id} has no RESPONSE and no row in open_request: nobody will close it`);
+      if (!rows.delete(id))
+        report.invalid('open requests', at, `REQUEST ${id} has no RESPONSE and no row in open_request: nobody will close it`);
     }
     for (const id of rows) {
-      report.invalid('open requests', { event_id: id, stream: facts.stream, seq: null }, `open_request has a row for ${show(id)}, which is no open REQUEST of this stream`);
+      report.invalid(
+        'open requests',
+        { event_id: id, stream: facts.stream, seq: null },
+        `open_request has a row for ${show(id)}, which is no open REQUEST of this stream`,
+      );
     }
   }
 }

@@ -8,7 +8,7 @@ import { PayloadCheck, type PayloadFact } from './verify-payload.js';
 import { type EventRow, readRecord } from './verify-record.js';
 import { Report, type Verdict } from './verify-report.js';
 import { SequenceCheck, type Standing } from './verify-sequence.js';
-import { StreamWalk, type StreamFacts } from './verify-stream.js';
+import { type StreamFacts, StreamWalk } from './verify-stream.js';
 
 /** Everything about one event, as the tables had it. */
 export interface EventFacts {
@@ -17,11 +17,19 @@ export interface EventFacts {
   readonly standing: Standing;
 }
 
+export interface VerifyScope {
+  /** Only the streams of this session. */
+  readonly session?: { readonly tenant: string; readonly name: string };
+}
+
 export interface VerifyProgress {
   /** Events. */
   readonly done: number;
   readonly total: number;
 }
+
+/** Any number of progresses, then the verdict. */
+export type VerifyMessage = VerifyProgress | Verdict;
 
 export class Verification {
   readonly report = new Report();
@@ -32,8 +40,7 @@ export class Verification {
   private walk: StreamWalk | null = null;
 
   constructor(private readonly scope: Verdict['scope']) {
-    if (scope === 'ledger') return;
-    for (const check of ['sequence'] as const) this.report.notAsked(check, 'only a session was asked for');
+    if (scope === 'session') this.report.notAsked('sequence', 'only one session was asked for');
   }
 
   /** The streams that come next. Their events follow, those of no other stream count. */

@@ -19,8 +19,8 @@ export interface PayloadRow {
   readonly keyId: string | null;
 }
 
-/** Disclosures by the row id of their event. Events without any are absent. */
-export async function payloadsOf(tx: Tx, events: readonly number[]): Promise<Map<number, PayloadRow[]>> {
+/** Disclosures by the row id of their event, which may be given as decimal text. Events without any are absent. */
+export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): Promise<Map<number, PayloadRow[]>> {
   const found = new Map<number, PayloadRow[]>();
   if (events.length === 0) return found;
   const rows = await tx.named<{ event: number; name: string; bytes: Buffer; key_id: string | null }>(
@@ -43,7 +43,10 @@ const ORPHANS_SHOWN = 100;
  * Rows of `payload` that belong to no event; the foreign key forbids them, a damaged table may hold them. Looks at one page of rows, those
  * of events after `after` (decimal text: damage may have taken it beyond 2^53), and says where to go on; null: that was the last page.
  */
-export async function orphanedPayloads(tx: Tx, after: string): Promise<{ orphans: (PayloadRow & { event: string })[]; next: string | null }> {
+export async function orphanedPayloads(
+  tx: Tx,
+  after: string,
+): Promise<{ orphans: (PayloadRow & { event: string })[]; next: string | null }> {
   const [end] = await tx.named<{ event: string }>(
     'payload_page',
     `SELECT p.event::text AS event FROM payload p WHERE p.event > $1::bigint ORDER BY p.event OFFSET ${ORPHAN_PAGE} LIMIT 1`,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Agent, AgentDescription } from '../../agents/agent.js';
 import { AgentSource, type ConfiguredAgent } from '../../agents/agent-source.js';
 import { OrchestratorError } from '../../kernel/errors.js';
-import { parseJson } from '../../kernel/json.js';
+import { parseJson, toJsonValue } from '../../kernel/json.js';
 import { HttpClient } from './http.client.js';
 import { InProcessClient } from './in-process.client.js';
 
@@ -57,7 +57,13 @@ export class ConfiguredAgents extends AgentSource {
     if (typeof exported.default !== 'function') throw this.wrong(`module "${module}" has no default export that is a class; export default class … extends Agent`);
     const agent = new exported.default();
     if (typeof agent.execute !== 'function') throw this.wrong(`the class of module "${module}" has no execute(task, {signal})`);
-    const description = this.check(AgentDescription, agent.description, `${this.file}: module "${module}": description`);
+    let described: unknown;
+    try {
+      described = toJsonValue(agent.description); // as it will be recorded: members that are undefined are not there
+    } catch (error) {
+      throw this.wrong(`the description of module "${module}" is not plain data: ${(error as Error).message}`);
+    }
+    const description = this.check(AgentDescription, described, `${this.file}: module "${module}": description`);
     return { description, protocol: 'in-process', endpoint: null, client: new InProcessClient(agent) };
   }
 

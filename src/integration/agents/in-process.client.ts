@@ -1,3 +1,4 @@
+/// <reference lib="es2024.string" />
 /** Calls an agent that lives in this process. */
 import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
 import { AgentClient, type Answer } from '../../agents/agent-client.js';
@@ -15,14 +16,23 @@ export class InProcessClient extends AgentClient {
       // A copy: an agent that changes its input must not change what was recorded.
       answer = await this.agent.execute(structuredClone(task), { signal });
     } catch (error) {
-      return { success: false, code: 'agent_threw', message: `the agent threw: ${error instanceof Error ? error.message : String(error)}` };
+      return { success: false, code: 'agent_threw', message: `the agent threw: ${textOf(error)}` };
     }
     try {
       return readAnswer(toJsonValue(answer));
     } catch (error) {
-      return { success: false, code: 'agent_invalid_response', message: (error as Error).message };
+      return { success: false, code: 'agent_invalid_response', message: textOf(error) };
     }
   }
 
   async close(): Promise<void> {}
+}
+
+/** Agents throw anything, also what has no text, or a text that no record can hold. */
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown).toWellFormed();
+  } catch {
+    return 'something that cannot be shown as text';
+  }
 }

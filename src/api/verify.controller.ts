@@ -1,0 +1,35 @@
+import { Readable } from 'node:stream';
+import { Body, Controller, Headers, HttpCode, Post, StreamableFile } from '@nestjs/common';
+import type { IncomingHttpHeaders } from 'node:http';
+import { z } from 'zod';
+import { verifyLedger } from '../audit/verify.postgres.js';
+import { OrchestratorError } from '../kernel/errors.js';
+import { Database } from '../ledger/database.postgres.js';
+import { callerOf } from './caller.js';
+import { SessionId } from './orchestrate.schema.js';
+
+const VerifyBody = z.strictObject({ session_id: SessionId.optional() }).optional();
+
+/** What `agent-orchestrator verify` uses while this server holds the embedded directory: one JSON object a line, progress first, then the verdict. */
+@Controller('v1')
+export class VerifyController {
+  constructor(private readonly db: Database) {}
+
+  @Post('verify')
+  @HttpCode(200)
+  verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @Headers() headers: IncomingHttpHeaders): StreamableFile {
+    const session = body?.session_id === undefined ? undefined : { tenant: callerOf(headers).tenant, name: body.session_id };
+    const lines = Readable.from(linesOf(this.db, session ? { session } : {}));
+    return new StreamableFile(lines, { type: 'application/x-ndjson' });
+  }
+}
+
+async function* linesOf(db: Database, scope: Parameters<typeof verifyLedger>[1]): AsyncGenerator<string> {
+  try {
+    for await (const message of verifyLedger(db, scope)) yield `${JSON.stringify(message)}\n`;
+  } catch (error) {
+    // The status line is gone already: the failure is a line of its own.
+    const ours = error instanceof OrchestratorError ? error : new OrchestratorError('ledger_unavailable', 'the ledger could not be read to its end');
+    yield `${JSON.stringify({ code: ours.code, detail: ours.message })}\n`;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Reads the tables for verify, while others may be writing.
+ *
+ * No transaction is held: embedded, it would stop every append for as long as the audit takes; on a server it would hold back vacuum. So
+ * the pages come from different moments, and this is why none of them raises a false alarm:
+ *
+ * - A stream's head, the seq of its last event and its open requests are read in one snapshot, before its events. An append changes them
+ *   together, and what it appended is immutable; so the events up to that seq, whenever they are read, must add up to exactly that head
+ *   and exactly those open requests. What was appended since is left to the next audit.
+ * - Every event that was seen is, in every later snapshot, either in `pending` or in `leaf`: both are read in one statement.
+ * - Payload comes with its event and leaves only by an erasure, recorded in the transaction that deletes it. It is read after the event,
+ *   and the erasures are read after everything else: what explains a missing row is there by then.
+ * - An event may be recorded long after the time it bears. Who seems to wait too long for his leaf is looked at again at the end.
+ * - `sequencer` and the last idx are read in one snapshot, before the leaves up to that idx; the sequencer changes them together, and
+ *   leaves are immutable. A leaf's event, a row's stream, a session's first event are never younger than what names them.
+ */
+import { OrchestratorError } from '../kernel/errors.js';
+import type { Tx } from '../ledger/database.postgres.js';
+import { orphanedPayloads } from '../ledger/payload.postgres.js';
+import { type EventFacts, Verification, type VerifyMessage, type VerifyProgress, type VerifyScope } from './verify.js';
+import {
+  countEvents,
+  type EventCursor,
+  erasuresAfter,
+  eventsAfter,
+  factsOfStream,
+  HIGHEST,
+  LOWEST,
+  leavesAfter,
+  orderNow,
+  sessionNamed,
+  sessionsAfter,
+  stillPending,
+  strays,
+  streamsAfter,
+} from './verify-rows.postgres.js';
+import { checkSession } from './verify-session.js';
+
+/** Checked in one go. A server verifies between its calls, none of which should wait for longer than these take; and the reading ahead goes on. */
+const SLICE = 200;
+
+/** Progress after every page, and in the end the verdict. One statement at a time: a `Tx` will do. */
+export async function* verifyLedger(db: Tx, scope: VerifyScope = {}): AsyncGenerator<VerifyMessage> {
+  const verification = new Verification(scope.session ? 'session' : 'ledger');
+  yield* scope.session ? verifySession(db, verification, scope.session) : verifyAll(db, verification);
+  verification.sequence.stillLate(await stillPending(db, verification.sequence.late()));
+  await explain(db, verification);
+  yield verification.verdict();
+}
+
+async function* verifyAll(db: Tx, verification: Verification): AsyncGenerator<VerifyProgress> {
+  const total = await countEvents(db);
+  yield { done: 0, total };
+  let after: EventCursor | null = null;
+  for (let facts = await streamsAfter(db, null); facts.length > 0; facts = await streamsAfter(db, after.stream)) {
+    verification.streams(facts);
+    const upTo = facts.at(-1)!.stream;
+    for await (const done of walk(db, verification, after ?? { stream: '', seq: LOWEST, id: LOWEST }, upTo))
+      yield { done, total: Math.max(done, total) };
+    after = { stream: upTo, seq: HIGHEST, id: HIGHEST };
+  }
+  verification.endStreams();
+  await walkStrays(db, verification);
+  await walkOrder(db, verification);
+  await walkSessions(db, verification);
+}
+
+async function* verifySession(
+  db: Tx,
+  verification: Verification,
+  session: { tenant: string; name: string },
+): AsyncGenerator<VerifyProgress> {
+  const found = await sessionNamed(db, session);
+  if (found === null)
+    throw new OrchestratorError('not_found', `tenant ${session.tenant} has no session ${JSON.stringify(session.name)} to verify`);
+  const streams = [];
+  for (const { stream } of found.streams) streams.push(await factsOfStream(db, stream));
+  const total = streams.reduce((sum, { last }) => sum + Number(last ?? 0), 0);
+  for (const facts of streams) {
+    verification.streams([facts]);
+    const { stream } = facts;
+    for await (const done of walk(db, verification, { stream, seq: LOWEST, id: LOWEST }, stream)) yield { done, total };
+  }
+  verification.endStreams();
+  checkSession(found, verification.report);
+}
+
+/** Yields after each page how many events have been checked so far. While one page is checked the next is read. */
+async function* walk(db: Tx, verification: Verification, after: EventCursor, upTo: string): AsyncGenerator<number> {
+  let reading: ReturnType<typeof eventsAfter> | null = ahead(eventsAfter(db, after, upTo));
+  try {
+    while (reading !== null) {
+      const page: { events: EventFacts[]; next: EventCursor | null } = await reading;
+      reading = page.next && ahead(eventsAfter(db, page.next, upTo));
+      for (let i = 0; i < page.events.length; i += SLICE) {
+        for (const event of page.events.slice(i, i + SLICE)) verification.event(event);
+        await new Promise(setImmediate);
+      }
+      yield verification.report.events;
+    }
+  } finally {
+    await reading?.catch(() => undefined);
+  }
+}
+
+/** It is awaited only after the page before it: until then a failure is nobody's. */
+function ahead<T>(reading: Promise<T>): Promise<T> {
+  reading.catch(() => undefined);
+  return reading;
+}
+
+async function walkStrays(db: Tx, { payload, sequence, report }: Verification): Promise<void> {
+  for (let after: string | null = LOWEST; after !== null; ) {
+    const { orphans, next }: Awaited<ReturnType<typeof orphanedPayloads>> = await orphanedPayloads(db, after);
+    for (const orphan of orphans) payload.orphan(orphan.event, orphan);
+    after = next;
+  }
+  const { pending, open } = await strays(db);
+  for (const id of pending) sequence.strayPending(id);
+  for (const { id, stream } of open) {
+    report.invalid(
+      'open requests',
+      { event_id: id, stream, seq: null },
+      `open_request has a row for ${JSON.stringify(id)} in a stream that does not exist`,
+    );
+  }
+}
+
+async function walkOrder(db: Tx, { sequence }: Verification): Promise<void> {
+  const { sequencer, last } = await orderNow(db);
+  let after: { idx: string; event: string } | null = { idx: LOWEST, event: LOWEST };
+  while (after !== null && last !== null) {
+    const { leaves, next }: Awaited<ReturnType<typeof leavesAfter>> = await leavesAfter(db, after, last);
+    for (const leaf of leaves) sequence.ordered(leaf);
+    after = next;
+  }
+  sequence.end(sequencer);
+}
+
+async function walkSessions(db: Tx, { report }: Verification): Promise<void> {
+  for (let after: { tenant: string; name: string } | null = { tenant: '', name: '' }; after !== null; ) {
+    const { sessions, next }: Awaited<ReturnType<typeof sessionsAfter>> = await sessionsAfter(db, after);
+    for (const session of sessions) checkSession(session, report);
+    after = next;
+  }
+}
+
+async function explain(db: Tx, { payload }: Verification): Promise<void> {
+  for (const tenant of payload.unexplained()) {
+    for (let after: string | null = LOWEST; after !== null; ) {
+      const { erasures, next }: Awaited<ReturnType<typeof erasuresAfter>> = await erasuresAfter(db, tenant, after);
+      for (const erasure of erasures) payload.erasure(erasure);
+      after = next;
+    }
+  }
+}
