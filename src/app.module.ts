@@ -18,6 +18,7 @@ import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
 import { FollowWorker } from './ledger/follow.worker.js';
+import { EmbeddedHousekeeping } from './ledger/housekeeping.worker.js';
 import { Instance } from './ledger/instance.worker.js';
 import { LedgerModule } from './ledger/ledger.module.js';
 import type { OpenLedger } from './ledger/open.postgres.js';
@@ -35,12 +36,11 @@ export interface Surroundings {
 @Module({})
 export class AppModule {
   static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
-    const housekeeping = housekeepingOf(ledger);
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
       inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeeping]),
+      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
@@ -53,11 +53,16 @@ export class AppModule {
         OrchestrationModule,
       ],
       controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
-      providers: [workers, { provide: API_SETTINGS, useValue: config }, { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) }],
+      providers: [
+        workers,
+        { provide: API_SETTINGS, useValue: config },
+        { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) },
+      ],
     };
   }
 }
 
-function housekeepingOf(_ledger: OpenLedger): Worker[] {
-  return [];
+/** A server checkpoints and vacuums by itself. */
+function housekeepingOf({ db, embedded }: OpenLedger): Worker[] {
+  return embedded ? [new EmbeddedHousekeeping((sql) => db.query(sql))] : [];
 }

@@ -3,14 +3,14 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { readMessages } from './audit/verify-wire.js';
-import { verifyCommand, type VerifyOptions } from './audit/verify.cli.js';
+import { type VerifyOptions, verifyCommand } from './audit/verify.cli.js';
 import type { VerifyMessage, VerifyScope } from './audit/verify.js';
 import { verifyLedger } from './audit/verify.postgres.js';
+import { readMessages } from './audit/verify-wire.js';
 import { type Config, readConfig } from './config.js';
 import { OrchestratorError } from './kernel/errors.js';
-import { Database } from './ledger/database.postgres.js';
 import { readLock } from './ledger/data-dir-lock.system.js';
+import { Database } from './ledger/database.postgres.js';
 import { openEmbedded } from './ledger/embedded.system.js';
 import { openLedger } from './ledger/open.postgres.js';
 import { serve } from './serve.cli.js';
@@ -20,9 +20,14 @@ if (existsSync('.env')) process.loadEnvFile('.env');
 const config = () => readConfig(process.env);
 
 const program = new Command('agent-orchestrator')
-  .description('Dispatcher and flight recorder for AI agents.\nSettings come from the environment or a file .env; without any, the ledger is ./data/ledger.')
+  .description(
+    'Dispatcher and flight recorder for AI agents.\nSettings come from the environment or a file .env; without any, the ledger is ./data/ledger.',
+  )
   .showHelpAfterError('(agent-orchestrator --help shows what there is)')
-  .addHelpText('after', '\nExamples:\n  agent-orchestrator serve\n  agent-orchestrator verify\n  agent-orchestrator verify --session first --json');
+  .addHelpText(
+    'after',
+    '\nExamples:\n  agent-orchestrator serve\n  agent-orchestrator verify\n  agent-orchestrator verify --session first --json',
+  );
 
 program
   .command('serve')
@@ -57,7 +62,10 @@ async function* ledgerMessages(settings: Config, scope: VerifyScope): AsyncGener
   const holder = settings.DATABASE_URL === undefined ? await readLock(settings.DATA_DIR) : null;
   if (holder) return yield* fromServer(settings, holder, scope);
   if (settings.DATABASE_URL === undefined && !existsSync(settings.DATA_DIR)) {
-    throw new OrchestratorError('not_found', `there is no ledger at ${settings.DATA_DIR}; set DATA_DIR or DATABASE_URL, or start the server once`);
+    throw new OrchestratorError(
+      'not_found',
+      `there is no ledger at ${settings.DATA_DIR}; set DATA_DIR or DATABASE_URL, or start the server once`,
+    );
   }
   // Not openLedger: whoever verifies changes nothing, not even the schema.
   const embedded = settings.DATABASE_URL === undefined ? await openEmbedded(settings.DATA_DIR) : null;
@@ -73,15 +81,21 @@ async function* ledgerMessages(settings: Config, scope: VerifyScope): AsyncGener
   }
 }
 
-async function* fromServer(settings: Config, holder: { pid: number; port: number | null }, { session }: VerifyScope): AsyncGenerator<VerifyMessage> {
-  if (holder.port === null) throw new OrchestratorError('ledger_unavailable', `process ${holder.pid} holds ${settings.DATA_DIR} but serves nothing yet; try again`);
+async function* fromServer(
+  settings: Config,
+  holder: { pid: number; port: number | null },
+  { session }: VerifyScope,
+): AsyncGenerator<VerifyMessage> {
+  if (holder.port === null)
+    throw new OrchestratorError('ledger_unavailable', `process ${holder.pid} holds ${settings.DATA_DIR} but serves nothing yet; try again`);
   const host = ['0.0.0.0', '::'].includes(settings.HOST) ? '127.0.0.1' : settings.HOST;
   const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${holder.port}/v1/verify`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(session ? { session_id: session.name } : {}),
   });
-  if (!response.ok || !response.body) throw new OrchestratorError('ledger_unavailable', `the server answered HTTP ${response.status}: ${await response.text()}`);
+  if (!response.ok || !response.body)
+    throw new OrchestratorError('ledger_unavailable', `the server answered HTTP ${response.status}: ${await response.text()}`);
   yield* readMessages(response.body);
 }
 

@@ -12,7 +12,10 @@ export async function serve(configure: () => Config): Promise<void> {
   const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
   let server: Server;
   try {
-    server = await startServer(configure(), log);
+    server = await startServer(configure(), log, (error) => {
+      process.stderr.write(`${pc.red('the embedded database stopped')}: ${error.message}\n`);
+      process.exit(1);
+    });
   } catch (error) {
     const known = error instanceof OrchestratorError;
     process.stderr.write(`${pc.red('cannot start')}: ${known ? error.message : (error as Error).stack}\n`);

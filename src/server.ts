@@ -2,8 +2,8 @@
 import 'reflect-metadata';
 import { fileURLToPath } from 'node:url';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
-import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { NestFactory } from '@nestjs/core';
+import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
@@ -32,8 +32,9 @@ export interface Server {
   close(): Promise<void>;
 }
 
-export async function startServer(config: Config, log: Logger): Promise<Server> {
-  const ledger = await openLedger(config, MIGRATIONS);
+/** `broken`: the embedded database stopped by itself; the process can only end. */
+export async function startServer(config: Config, log: Logger, broken: (error: Error) => void = () => undefined): Promise<Server> {
+  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.warn(message), failed: broken });
   let app: NestFastifyApplication | undefined;
   try {
     if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');
@@ -49,14 +50,20 @@ export async function startServer(config: Config, log: Logger): Promise<Server> 
     const deaf = ledger.db.embedded ? null : ledger.db.listen(SEQUENCED_CHANNEL, () => events.publish(new LedgerAdvanced()));
     return { app, ledger, url, agents, close: closing(app, { ledger, agents, deaf }) };
   } catch (error) {
-    await app?.get(Workers).drain().catch(() => undefined);
+    await app
+      ?.get(Workers)
+      .drain()
+      .catch(() => undefined);
     await app?.close().catch(() => undefined);
     await ledger.close().catch(() => undefined);
     throw error;
   }
 }
 
-function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; agents: readonly ConfiguredAgent[]; deaf: (() => Promise<void>) | null }) {
+function closing(
+  app: NestFastifyApplication,
+  held: { ledger: OpenLedger; agents: readonly ConfiguredAgent[]; deaf: (() => Promise<void>) | null },
+) {
   let closed: Promise<void> | undefined;
   const close = async () => {
     await app.get(Calls).drain(DRAIN_MS); // from here on new work is answered 503
@@ -84,7 +91,11 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
       done(error as Error);
     }
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.in(surroundings), adapter, { bodyParser: false, logger: false, abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.in(surroundings), adapter, {
+    bodyParser: false,
+    logger: false,
+    abortOnError: false,
+  });
   const problems = app.get(ProblemFilter);
   app.useGlobalFilters(problems);
   app.useGlobalPipes(new SchemaPipe({ exceptionFactory: invalidFields }));

@@ -4,7 +4,13 @@ import type { Task } from './agent.js';
 /** What came back from an agent, parsed and bounded. The words of `failed` are the contract's error codes. */
 export type Answer =
   | { readonly success: true; readonly data: JsonValue }
-  | { readonly success: false; readonly code: AnswerFailure; readonly message: string; readonly data?: JsonValue; readonly raw?: JsonValue };
+  | {
+      readonly success: false;
+      readonly code: AnswerFailure;
+      readonly message: string;
+      readonly data?: JsonValue;
+      readonly raw?: JsonValue;
+    };
 
 export type AnswerFailure = 'agent_failed' | 'agent_threw' | 'agent_unreachable' | 'agent_invalid_response' | 'agent_response_too_large';
 

@@ -59,7 +59,10 @@ export const AgentDescription = z.object({
   agent_id: AgentId,
   name: z.string().min(1).max(200),
   description: z.string().max(4000).default(''),
-  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/, 'must be 1-64 of A-Z a-z 0-9 . + _ -').default('1.0.0'),
+  version: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/, 'must be 1-64 of A-Z a-z 0-9 . + _ -')
+    .default('1.0.0'),
   capabilities: z.array(Capability).min(1).max(500),
 });
 

@@ -6,12 +6,12 @@ import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
+import { loadStates } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
 import { disclosedValues, payloadsOf } from '../ledger/payload.postgres.js';
 import { lastOfTypes } from '../ledger/read.postgres.js';
-import { loadStates } from '../ledger/append.postgres.js';
 import type { ConfiguredAgent } from './agent-source.js';
 import { AgentRegistry } from './directory.js';
 
@@ -35,7 +35,11 @@ export class RegisterAgentHandler implements ICommandHandler<RegisterAgent> {
   async execute({ agent }: RegisterAgent) {
     const { agent_id, version } = agent.description;
     const stream = `${CONFIGURED_TENANT}/agent/${agent_id}`;
-    const described = { ...agent.description, protocol: agent.protocol, ...(agent.endpoint && { endpoint: agent.endpoint }) } as unknown as JsonValue;
+    const described = {
+      ...agent.description,
+      protocol: agent.protocol,
+      ...(agent.endpoint && { endpoint: agent.endpoint }),
+    } as unknown as JsonValue;
     for (let attempt = 0; attempt < 20; attempt++) {
       const { seq } = (await loadStates(this.db, [stream])).get(stream)!;
       const last = await lastOfTypes(this.db, stream, ['agent.registered', 'agent.updated']);
@@ -48,7 +52,10 @@ export class RegisterAgentHandler implements ICommandHandler<RegisterAgent> {
       const result = await this.appender.append({ stream, drafts: [draft], expectSeq: seq });
       if (!result.refusal) return this.enter(agent, { record: result.placed[0]!.hash.toString('hex'), time: draft.time, changed: true });
     }
-    throw new OrchestratorError('ledger_unavailable', `agent ${agent_id} could not be registered: other replicas kept changing its description`);
+    throw new OrchestratorError(
+      'ledger_unavailable',
+      `agent ${agent_id} could not be registered: other replicas kept changing its description`,
+    );
   }
 
   private enter(agent: ConfiguredAgent, known: { record: string; time: string; changed: boolean }) {

@@ -1,6 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Controller, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import { CloseSession } from '../contracts/contracts.commands.js';
 import { GetContract, ListContracts } from '../contracts/contracts.queries.js';

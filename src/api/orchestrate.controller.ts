@@ -1,6 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Body, Controller, Headers, HttpCode, Inject, Post } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import { OrchestratorError } from '../kernel/errors.js';
 import { Orchestrate, type OrchestrateResult } from '../orchestration/orchestrate.commands.js';
@@ -17,7 +17,10 @@ export class OrchestrateController {
 
   @Post('orchestrate')
   @HttpCode(200)
-  orchestrate(@Body({ schema: OrchestrateBody }) body: z.output<typeof OrchestrateBody>, @Headers() headers: IncomingHttpHeaders): Promise<OrchestrateResult> {
+  orchestrate(
+    @Body({ schema: OrchestrateBody }) body: z.output<typeof OrchestrateBody>,
+    @Headers() headers: IncomingHttpHeaders,
+  ): Promise<OrchestrateResult> {
     const key = IdempotencyKey.safeParse(headers['idempotency-key']);
     if (!key.success) throw new OrchestratorError('invalid_request', 'Idempotency-Key must have 1 to 255 characters');
     const request = {

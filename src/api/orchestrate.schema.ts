@@ -9,7 +9,10 @@ export const SessionId = z
   .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must not contain control characters');
 
 /** Passed on as it came; parseJson has looked at every byte of it. */
-const JsonObject = z.custom<Record<string, JsonValue>>((v) => typeof v === 'object' && v !== null && !Array.isArray(v), 'must be a JSON object');
+const JsonObject = z.custom<Record<string, JsonValue>>(
+  (v) => typeof v === 'object' && v !== null && !Array.isArray(v),
+  'must be a JSON object',
+);
 
 export const OrchestrateBody = z
   .strictObject({
@@ -21,7 +24,10 @@ export const OrchestrateBody = z
     intent: z.string().max(4000).optional(),
     timeout_seconds: z.number().positive().max(600).optional(),
   })
-  .refine((body) => body.capability !== undefined || body.agent_id !== undefined, { error: 'name a capability or an agent_id', path: ['capability'] });
+  .refine((body) => body.capability !== undefined || body.agent_id !== undefined, {
+    error: 'name a capability or an agent_id',
+    path: ['capability'],
+  });
 
 export const IdempotencyKey = z.string().min(1).max(255).optional();
 

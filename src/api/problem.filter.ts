@@ -85,7 +85,9 @@ export function invalidFields(issues: readonly Issue[]): OrchestratorError {
   const fields = issues.flatMap(({ message, path, keys }) => {
     const place = (path ?? []).map((p) => String(typeof p === 'object' ? p.key : p));
     // zod reports members it does not know at the object around them.
-    return keys ? keys.map((key) => ({ field: [...place, key].join('.'), message: 'is not known here' })) : [{ field: place.join('.'), message }];
+    return keys
+      ? keys.map((key) => ({ field: [...place, key].join('.'), message: 'is not known here' }))
+      : [{ field: place.join('.'), message }];
   });
   const summary = fields.map((f) => (f.field ? `${f.field}: ${f.message}` : f.message)).join('; ');
   return new OrchestratorError('invalid_request', summary, { fields });

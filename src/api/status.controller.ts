@@ -1,5 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
+import { contractTotals } from '../contracts/tallies.follower.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import { Workers } from '../kernel/worker.js';
 import { Database } from '../ledger/database.postgres.js';
@@ -8,7 +9,6 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
-import { contractTotals } from '../contracts/tallies.follower.js';
 
 const VERSION = '0.1.0';
 const STARTED = new Date().toISOString();
@@ -30,7 +30,12 @@ export class StatusController {
     } catch (error) {
       throw new OrchestratorError('ledger_unavailable', `the database does not answer: ${(error as Error).message}`, { retryAfter: 5 });
     }
-    return { status: this.instance.fit ? 'healthy' : 'degraded', service: 'agent-orchestrator', version: VERSION, timestamp: new Date().toISOString() };
+    return {
+      status: this.instance.fit ? 'healthy' : 'degraded',
+      service: 'agent-orchestrator',
+      version: VERSION,
+      timestamp: new Date().toISOString(),
+    };
   }
 
   @Get('agents')
@@ -58,7 +63,13 @@ export class StatusController {
       },
       agents: { total: agents.length, by_status: { available: agents.length }, registered: agents.map((a) => a.description.agent_id) },
       contracts: totals,
-      ledger: { events: size.sequenced + size.pending, sequenced: size.sequenced, pending: size.pending, last_sequenced_at: size.sequenced_at, open_requests: open },
+      ledger: {
+        events: size.sequenced + size.pending,
+        sequenced: size.sequenced,
+        pending: size.pending,
+        last_sequenced_at: size.sequenced_at,
+        open_requests: open,
+      },
       followers: following,
       parked: following.reduce((sum, f) => sum + f.parked, 0),
       workers: this.workers.status(),

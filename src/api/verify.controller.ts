@@ -1,6 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { Body, Controller, Headers, HttpCode, Post, StreamableFile } from '@nestjs/common';
-import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import { verifyLedger } from '../audit/verify.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
@@ -29,7 +29,8 @@ async function* linesOf(db: Database, scope: Parameters<typeof verifyLedger>[1])
     for await (const message of verifyLedger(db, scope)) yield `${JSON.stringify(message)}\n`;
   } catch (error) {
     // The status line is gone already: the failure is a line of its own.
-    const ours = error instanceof OrchestratorError ? error : new OrchestratorError('ledger_unavailable', 'the ledger could not be read to its end');
+    const ours =
+      error instanceof OrchestratorError ? error : new OrchestratorError('ledger_unavailable', 'the ledger could not be read to its end');
     yield `${JSON.stringify({ code: ours.code, detail: ours.message })}\n`;
   }
 }

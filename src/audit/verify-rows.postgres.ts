@@ -13,7 +13,7 @@ import type { StreamFacts } from './verify-stream.js';
 
 const STREAMS = 1000;
 const EVENTS = 1000;
-const LEAVES = 5000;
+const LEAVES = 2000;
 const SESSIONS = 500;
 const ERASURES = 500;
 const STRAYS = 10;

@@ -6,12 +6,12 @@ import { Command, CommandHandler, EventBus, type ICommandHandler } from '@nestjs
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Appender } from '../ledger/append.worker.js';
-import type { AppendResult } from '../ledger/send.postgres.js';
 import type { KeyClaim } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
 import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';
 import type { Draft } from '../ledger/record.js';
+import type { AppendResult } from '../ledger/send.postgres.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Asked, failed, type Outcome, type RequestMembers, requestMembers, responseMembers, responsePayload } from './contract.js';
 import { answerTo, askedOf, type RecordedAnswer } from './contracts.postgres.js';
@@ -54,7 +54,12 @@ export class ContractManager {
   /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. */
   async open(contract: NewContract, outcome?: Outcome): Promise<{ opened: OpenContract; answer?: RecordedAnswer } | { used: KeyUsed }> {
     const request = newDraft('contract.request', requestMembers(contract.request), contract.payload);
-    const asked = { id: request.id, task: contract.request.task, to: contract.request.to?.agent ?? null, capability: contract.request.capability };
+    const asked = {
+      id: request.id,
+      task: contract.request.task,
+      to: contract.request.to?.agent ?? null,
+      capability: contract.request.capability,
+    };
     const response = outcome && newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
     const { result, stream } = await this.intoSession(contract, response ? [request, response] : [request]);
     if (result.refusal) return { used: result.refusal as KeyUsed };
@@ -88,7 +93,9 @@ export class ContractManager {
           throw new OrchestratorError('internal', `a REQUEST was refused as ${refusal.code}`);
       }
     }
-    throw new OrchestratorError('ledger_unavailable', `session "${session}" was renamed by other writers again and again; try again`, { retryAfter: 1 });
+    throw new OrchestratorError('ledger_unavailable', `session "${session}" was renamed by other writers again and again; try again`, {
+      retryAfter: 1,
+    });
   }
 
   /** Records the RESPONSE, or finds the one that somebody else recorded first: the caller is told what the record says. */
@@ -101,7 +108,8 @@ export class ContractManager {
       return { ...outcome, receipt: { stream, seq, hash: hash.toString('hex') }, request: asked.id, time: draft.time };
     }
     const recorded = await answerTo(this.db, asked.id);
-    if (!recorded) throw new OrchestratorError('internal', `the RESPONSE to ${asked.id} was refused as ${result.refusal.code}, but there is none`);
+    if (!recorded)
+      throw new OrchestratorError('internal', `the RESPONSE to ${asked.id} was refused as ${result.refusal.code}, but there is none`);
     return recorded;
   }
 
@@ -115,7 +123,8 @@ export class ContractManager {
   async seal(stream: string, reason: 'requested' | 'idle', cancel: boolean): Promise<Receipt> {
     for (let attempt = 0; attempt < 10; attempt++) {
       if (cancel) {
-        for (const open of await openInStream(this.db, stream)) await this.closeAbandoned(open, failed('cancelled', 'the session was closed'));
+        for (const open of await openInStream(this.db, stream))
+          await this.closeAbandoned(open, failed('cancelled', 'the session was closed'));
       }
       const draft = newDraft('session.closed', { reason });
       const result = await this.appender.append({ stream, drafts: [draft] });

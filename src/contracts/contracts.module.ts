@@ -27,7 +27,8 @@ export class ContractManagerModule {
     const manager = {
       provide: ContractManager,
       inject: [Appender, Sessions, Database, Instance],
-      useFactory: (appender: Appender, sessions: Sessions, db: Database, instance: Instance) => new ContractManager(appender, sessions, db, instance.owner),
+      useFactory: (appender: Appender, sessions: Sessions, db: Database, instance: Instance) =>
+        new ContractManager(appender, sessions, db, instance.owner),
     };
     const recovery = {
       provide: Recovery,
@@ -37,7 +38,8 @@ export class ContractManagerModule {
     const idle = {
       provide: IdleSessions,
       inject: [Database, ContractManager],
-      useFactory: (db: Database, contracts: ContractManager) => new IdleSessions(db, contracts, idleMinutes === undefined ? null : idleMinutes * 60),
+      useFactory: (db: Database, contracts: ContractManager) =>
+        new IdleSessions(db, contracts, idleMinutes === undefined ? null : idleMinutes * 60),
     };
     const sessions = { provide: Sessions, inject: [Database], useFactory: (db: Database) => new Sessions(db) };
     const tallies = { provide: FollowWorker, inject: [Database], useFactory: (db: Database) => new FollowWorker(db, new Tallies()) };

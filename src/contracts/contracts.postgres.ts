@@ -107,11 +107,18 @@ export async function toItems(tx: Tx, rows: readonly EventRow[]): Promise<Contra
   );
   const answers = new Map(responses.map((r) => [r.in_reply_to, r]));
   const payloads = await payloadsOf(tx, [...new Set([...rows, ...responses].map((e) => e.id))]);
-  const names = await sessionNames(tx, rows.map((e) => e.stream));
+  const names = await sessionNames(
+    tx,
+    rows.map((e) => e.stream),
+  );
   return rows.map((row) => toItem(row, row.type === 'contract.request' ? answers.get(row.event_id) : row, { payloads, names }));
 }
 
-function toItem(row: EventRow, answer: EventRow | undefined, known: { payloads: Map<number, PayloadRow[]>; names: Map<string, string> }): ContractItem {
+function toItem(
+  row: EventRow,
+  answer: EventRow | undefined,
+  known: { payloads: Map<number, PayloadRow[]>; names: Map<string, string> },
+): ContractItem {
   const own = disclosedValues(known.payloads.get(row.id));
   const answered = answer ? disclosedValues(known.payloads.get(answer.id)) : {};
   const error = answered['error'] as { message?: string } | undefined;

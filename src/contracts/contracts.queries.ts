@@ -2,7 +2,7 @@ import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { OrchestratorError } from '../kernel/errors.js';
 import { Database } from '../ledger/database.postgres.js';
 import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
-import { type ContractFilter, type ContractItem, toItems, where, WITH_RESPONSE } from './contracts.postgres.js';
+import { type ContractFilter, type ContractItem, toItems, WITH_RESPONSE, where } from './contracts.postgres.js';
 import { Sessions } from './sessions.postgres.js';
 
 export interface ContractPage {
@@ -78,7 +78,11 @@ export class ListContractsHandler implements IQueryHandler<ListContracts> {
     const shown = rows.slice(0, page.limit);
     const all: unknown[] = [...streams];
     const counted = await this.count(`event e ${WITH_RESPONSE} WHERE e.stream >= $1 AND e.stream < $2 AND ${where(filter, all)}`, all);
-    return { contracts: await toItems(this.db, shown), ...counted, next_cursor: rows.length > page.limit ? String(shown.at(-1)!.idx) : null };
+    return {
+      contracts: await toItems(this.db, shown),
+      ...counted,
+      next_cursor: rows.length > page.limit ? String(shown.at(-1)!.idx) : null,
+    };
   }
 
   private async count(from: string, values: unknown[]): Promise<{ total: number; total_exact: boolean }> {
@@ -90,7 +94,8 @@ export class ListContractsHandler implements IQueryHandler<ListContracts> {
 function parseCursor(cursor: string | undefined, shape: RegExp): number[] | undefined {
   if (cursor === undefined) return undefined;
   const match = shape.exec(cursor);
-  if (!match) throw new OrchestratorError('invalid_request', `cursor "${cursor.slice(0, 40)}" is not one of this listing; take next_cursor as it is`);
+  if (!match)
+    throw new OrchestratorError('invalid_request', `cursor "${cursor.slice(0, 40)}" is not one of this listing; take next_cursor as it is`);
   return match.slice(1).map(Number);
 }
 

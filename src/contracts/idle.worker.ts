@@ -1,7 +1,8 @@
 /** Seals sessions in which nothing has happened for a while. The next event under the same name opens a new stream. Off unless configured. */
+
+import { OrchestratorError } from '../kernel/errors.js';
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from '../ledger/database.postgres.js';
-import { OrchestratorError } from '../kernel/errors.js';
 import type { ContractManager } from './contracts.commands.js';
 
 const LOOK_MS = 60_000;

@@ -85,7 +85,10 @@ export async function sessionNames(tx: Tx, streams: readonly string[]): Promise<
     'SELECT id, stream FROM event WHERE stream = ANY($1::text[]) AND seq = 1',
     [[...new Set(streams)]],
   );
-  const payloads = await payloadsOf(tx, firsts.map((e) => e.id));
+  const payloads = await payloadsOf(
+    tx,
+    firsts.map((e) => e.id),
+  );
   const names = new Map<string, string>();
   for (const { id, stream } of firsts) {
     const name = disclosedValues(payloads.get(id))['session'];

@@ -45,7 +45,10 @@ export async function contractTotals(tx: Tx, tenant: string): Promise<ContractTo
     'SELECT status, sum(n)::bigint AS n FROM contract_tally WHERE tenant = $1 GROUP BY status',
     [tenant],
   );
-  const [sessions] = await tx.query<{ n: number }>(`SELECT coalesce(sum(n), 0)::bigint AS n FROM session_tally WHERE tenant = $1 AND state = 'opened'`, [tenant]);
+  const [sessions] = await tx.query<{ n: number }>(
+    `SELECT coalesce(sum(n), 0)::bigint AS n FROM session_tally WHERE tenant = $1 AND state = 'opened'`,
+    [tenant],
+  );
   const n = (status: string) => rows.find((row) => row.status === status)?.n ?? 0;
   const [requested, completed, failed, cancelled] = [n('requested'), n('completed'), n('failed'), n('cancelled')];
   return {

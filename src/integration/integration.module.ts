@@ -6,6 +6,10 @@ import { ConfiguredAgents } from './agents/configured-agents.system.js';
 @Module({})
 export class IntegrationModule {
   static with(agentsFile: string): DynamicModule {
-    return { module: IntegrationModule, providers: [{ provide: AgentSource, useFactory: () => new ConfiguredAgents(agentsFile) }], exports: [AgentSource] };
+    return {
+      module: IntegrationModule,
+      providers: [{ provide: AgentSource, useFactory: () => new ConfiguredAgents(agentsFile) }],
+      exports: [AgentSource],
+    };
   }
 }

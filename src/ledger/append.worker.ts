@@ -110,7 +110,10 @@ export class Appender implements Worker {
   private async withoutKnown(batch: Waiting[]): Promise<Waiting[]> {
     const unsure = batch.filter((w) => w.unsure);
     if (unsure.length === 0) return batch;
-    const found = await lookUp(this.db, unsure.flatMap((w) => w.intent.drafts.map((d) => d.id)));
+    const found = await lookUp(
+      this.db,
+      unsure.flatMap((w) => w.intent.drafts.map((d) => d.id)),
+    );
     return batch.filter((waiting) => {
       const placed = waiting.intent.drafts.flatMap((draft) => {
         const at = found.get(draft.id);
@@ -134,7 +137,10 @@ export class Appender implements Worker {
     const waiting = await this.withoutKnown(waitersOf(attempt));
     for (const w of waiting) w.doubted = true;
     if (verdict === undefined) return this.again(waiting); // refused on a cached state: ask a fresh one
-    if (verdict === 'renamed') return waiting.forEach((w) => w.resolve({ refusal: { code: 'renamed' } }));
+    if (verdict === 'renamed') {
+      for (const w of waiting) w.resolve({ refusal: { code: 'renamed' } });
+      return;
+    }
     if (verdict === 'keyed') return this.afterUsedKey(waiting);
     this.lose(lane.stream, waiting, verdict === 'lost');
   }
@@ -157,7 +163,10 @@ export class Appender implements Worker {
   }
 
   private async afterUsedKey(waiting: Waiting[]): Promise<void> {
-    const used = await usedKeys(this.db, waiting.flatMap((w) => (w.intent.key ? [w.intent.key] : [])));
+    const used = await usedKeys(
+      this.db,
+      waiting.flatMap((w) => (w.intent.key ? [w.intent.key] : [])),
+    );
     const innocent = waiting.filter((w) => {
       const use = used.find((u) => w.intent.key?.scope === u.scope && w.intent.key.key.equals(u.key));
       if (use) w.resolve({ refusal: { code: 'key_used', request: use.request, salt: use.salt, body: use.body } });
@@ -185,7 +194,9 @@ export class Appender implements Worker {
     waiting.doubted = true;
     if (constraint === 'idempotency_pkey' || constraint === 'event_one_terminal') return this.lose(waiting.intent.stream, [waiting], false);
     const [left] = await this.withoutKnown([waiting]).catch(() => [waiting]);
-    left?.reject(new OrchestratorError('internal', `the ledger refused event ${waiting.intent.drafts[0]?.id}: ${error.message}`, { cause: error }));
+    left?.reject(
+      new OrchestratorError('internal', `the ledger refused event ${waiting.intent.drafts[0]?.id}: ${error.message}`, { cause: error }),
+    );
   }
 
   /** The database is away or exhausted: wait longer each time, until the caller's patience ends. */
@@ -195,7 +206,9 @@ export class Appender implements Worker {
     const again = batch.filter((waiting) => {
       waiting.unsure ||= unsure;
       if (waiting.giveUpAt > now) return true;
-      waiting.reject(unavailable(`${waiting.unsure ? 'it is not known whether it was recorded' : 'nothing was recorded'}: ${error.message}`));
+      waiting.reject(
+        unavailable(`${waiting.unsure ? 'it is not known whether it was recorded' : 'nothing was recorded'}: ${error.message}`),
+      );
       return false;
     });
     this.again(again);

@@ -2,8 +2,9 @@
  * A batch of intents on its way into the ledger: which drafts go into which stream, in which order, and the parameters of the one
  * statement that appends them. Pure; the appender owns the states and mutates them through here.
  */
-import { decide, evolve, type Refusal, type StreamState } from './stream.js';
+
 import { type Disclosure, type Draft, stamp } from './record.js';
+import { decide, evolve, type Refusal, type StreamState } from './stream.js';
 
 /** The caller's name for a session, claimed together with the first event of the stream. */
 export interface Opening {
@@ -98,7 +99,10 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /**
  * As many from the front as one batch holds: 200 events, 4 MiB, a larger one alone. Those that `admit` turns away are in neither list.
  */
-export function fill<T extends { readonly intent: Intent }>(queue: readonly T[], admit: (item: T) => boolean = () => true): { taken: T[]; rest: T[] } {
+export function fill<T extends { readonly intent: Intent }>(
+  queue: readonly T[],
+  admit: (item: T) => boolean = () => true,
+): { taken: T[]; rest: T[] } {
   const taken: T[] = [];
   let events = 0;
   let bytes = 0;

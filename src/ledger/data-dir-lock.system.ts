@@ -134,13 +134,8 @@ function close(server: Server): Promise<void> {
 }
 
 function locked(dataDir: string, holder: Holder): OrchestratorError {
-  const who = holder.pid === process.pid && holder.host === hostname() ? 'this very process' : `process ${holder.pid} on ${holder.host}`;
-  const remedy =
-    holder.port === null
-      ? 'stop it, or give this one another DATA_DIR'
-      : `use its HTTP API on port ${holder.port}, or stop it, or give this one another DATA_DIR`;
-  return new OrchestratorError(
-    'data_dir_locked',
-    `the data directory ${dataDir} is in use by ${who} (pid ${holder.pid}, since ${holder.since}): ${remedy}`,
-  );
+  const me = holder.pid === process.pid && holder.host === hostname();
+  const who = `${me ? 'this very process' : 'another process'}, pid ${holder.pid} on ${holder.host}, since ${holder.since}`;
+  const remedy = `${holder.port === null ? '' : `use its HTTP API on port ${holder.port}, or `}stop it, or give this one another DATA_DIR`;
+  return new OrchestratorError('data_dir_locked', `the data directory ${dataDir} is in use by ${who}: ${remedy}`);
 }

@@ -89,7 +89,10 @@ export class Database implements Tx {
   async namedWithin<T = Row>(milliseconds: number, statement: { name: string; text: string; values: unknown[] }): Promise<T[]> {
     const client = await this.pool.connect();
     const broken = new Error(`the database did not answer within ${milliseconds} ms`);
-    const timer = setTimeout(() => (client as unknown as { connection: { stream: { destroy(e: Error): void } } }).connection.stream.destroy(broken), milliseconds);
+    const timer = setTimeout(
+      () => (client as unknown as { connection: { stream: { destroy(e: Error): void } } }).connection.stream.destroy(broken),
+      milliseconds,
+    );
     try {
       const result = await client.query(statement);
       client.release();

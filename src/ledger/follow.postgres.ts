@@ -7,7 +7,9 @@ export async function enrol(tx: Tx, name: string): Promise<void> {
 
 /** The cursor, locked for this transaction; undefined while another replica has it. */
 export async function lockCursor(tx: Tx, name: string): Promise<number | undefined> {
-  const rows = await tx.named<{ cursor: number }>('lock_cursor', 'SELECT cursor FROM follower WHERE name = $1 FOR UPDATE SKIP LOCKED', [name]);
+  const rows = await tx.named<{ cursor: number }>('lock_cursor', 'SELECT cursor FROM follower WHERE name = $1 FOR UPDATE SKIP LOCKED', [
+    name,
+  ]);
   return rows[0]?.cursor;
 }
 
@@ -47,11 +49,11 @@ export async function renewLease(tx: Tx, name: string, token: number, seconds: n
 }
 
 export async function moveLeasedCursor(tx: Tx, name: string, lease: Lease): Promise<boolean> {
-  const rows = await tx.named('move_leased_cursor', 'UPDATE follower SET cursor = $3, error = NULL WHERE name = $1 AND token = $2 RETURNING 1', [
-    name,
-    lease.token,
-    lease.cursor,
-  ]);
+  const rows = await tx.named(
+    'move_leased_cursor',
+    'UPDATE follower SET cursor = $3, error = NULL WHERE name = $1 AND token = $2 RETURNING 1',
+    [name, lease.token, lease.cursor],
+  );
   return rows.length > 0;
 }
 

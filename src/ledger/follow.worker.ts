@@ -6,7 +6,7 @@
  */
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
-import { askForRetry, enrol, lockCursor, moveCursor, noteError, park, type Parked, parkedStreams, unpark } from './follow.postgres.js';
+import { askForRetry, enrol, lockCursor, moveCursor, noteError, type Parked, park, parkedStreams, unpark } from './follow.postgres.js';
 import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.postgres.js';
 
 /** Handles events in idx order through `tx` alone. Throwing undoes the batch; it is tried again. Not retryable inside: keep it pure. */

@@ -13,10 +13,10 @@ import {
   type Lease,
   moveLeasedCursor,
   noteError,
-  park,
   type Parked,
-  parkedStreams,
   type Poisoned,
+  park,
+  parkedStreams,
   releaseLease,
   renewLease,
   takeLease,
@@ -102,11 +102,14 @@ export class ForwardWorker implements Worker {
   private async underLease(lease: Lease): Promise<void> {
     const lost = new AbortController();
     const signal = AbortSignal.any([lost.signal, this.stop.signal]);
-    const renewing = setInterval(() => {
-      renewLease(this.db, this.forwarder.name, lease.token, this.settings.leaseSeconds)
-        .then((held) => held || lost.abort(new Error(LOST)))
-        .catch(() => undefined); // it expires by itself; the token protects the cursor
-    }, (this.settings.leaseSeconds * 1000) / 3);
+    const renewing = setInterval(
+      () => {
+        renewLease(this.db, this.forwarder.name, lease.token, this.settings.leaseSeconds)
+          .then((held) => held || lost.abort(new Error(LOST)))
+          .catch(() => undefined); // it expires by itself; the token protects the cursor
+      },
+      (this.settings.leaseSeconds * 1000) / 3,
+    );
     try {
       let cursor = lease.cursor;
       while (!signal.aborted) {

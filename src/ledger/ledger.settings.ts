@@ -8,7 +8,12 @@ export const LedgerSettings = z.object({
   /** Directory of the embedded database. */
   DATA_DIR: z.string().min(1).default('./data/ledger'),
   /** How long an Idempotency-Key is remembered. */
-  IDEMPOTENCY_HOURS: z.coerce.number().int().min(1).max(24 * 365).default(24),
+  IDEMPOTENCY_HOURS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(24 * 365)
+    .default(24),
 });
 
 export type LedgerSettings = z.output<typeof LedgerSettings>;

@@ -20,16 +20,22 @@ export async function migrate(db: Database, directory: string): Promise<string[]
     await tx.query(
       `CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
     );
-    const landed = new Map((await tx.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM migration')).map((m) => [m.name, m.sha256]));
+    const landed = new Map(
+      (await tx.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM migration')).map((m) => [m.name, m.sha256]),
+    );
     const unknown = [...landed.keys()].filter((name) => !files.some((f) => f.name === name));
     if (unknown.length > 0) {
-      throw failed(unknown[0]!, 'has been applied to this database but is not known to this version; start the newer version, or restore a backup');
+      throw failed(
+        unknown[0]!,
+        'has been applied to this database but is not known to this version; start the newer version, or restore a backup',
+      );
     }
     const applied: string[] = [];
     for (const { name, sql, sha256 } of files) {
       const before = landed.get(name);
       if (before === sha256) continue;
-      if (before !== undefined) throw failed(name, 'was edited after it had been applied; restore the file and put the change into a new one');
+      if (before !== undefined)
+        throw failed(name, 'was edited after it had been applied; restore the file and put the change into a new one');
       try {
         await tx.query(sql);
       } catch (error) {

@@ -1,7 +1,7 @@
 /** Opens the ledger's database, embedded or a server, refuses one that would lose what it acknowledged, and brings its schema up to date. */
 import { OrchestratorError } from '../kernel/errors.js';
 import { Database } from './database.postgres.js';
-import { type Embedded, openEmbedded } from './embedded.system.js';
+import { type Embedded, type EmbeddedOptions, openEmbedded } from './embedded.system.js';
 import type { LedgerSettings } from './ledger.settings.js';
 import { migrate } from './migrate.postgres.js';
 
@@ -16,9 +16,10 @@ export interface OpenLedger {
 export async function openLedger(
   settings: Pick<LedgerSettings, 'DATABASE_URL' | 'DATABASE_POOL' | 'DATA_DIR'>,
   migrations: string,
+  options: EmbeddedOptions = {},
 ): Promise<OpenLedger> {
   const url = settings.DATABASE_URL;
-  const embedded = url === undefined ? await openEmbedded(settings.DATA_DIR) : null;
+  const embedded = url === undefined ? await openEmbedded(settings.DATA_DIR, options) : null;
   let db: Database | undefined;
   const close = async () => {
     await db?.close();
@@ -44,6 +45,7 @@ async function refuseUnfit(db: Database): Promise<void> {
   const unfit = (why: string) => new OrchestratorError('database_unfit', `this database cannot keep the ledger: ${why}`);
   if (Number(version) < 150_000) throw unfit(`PostgreSQL 15 or newer is needed, this is ${version}`);
   if (fsync !== 'on') throw unfit('fsync is off, so a power cut loses acknowledged events; set fsync = on');
-  if (commit === 'off') throw unfit('synchronous_commit is off, so a crash loses acknowledged events; set it to on, at least for this role or database');
+  if (commit === 'off')
+    throw unfit('synchronous_commit is off, so a crash loses acknowledged events; set it to on, at least for this role or database');
   if (replica) throw unfit('it is a read-only replica; name the primary in DATABASE_URL');
 }

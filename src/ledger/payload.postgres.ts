@@ -36,7 +36,7 @@ export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): 
   return found;
 }
 
-const ORPHAN_PAGE = 20_000;
+const ORPHAN_PAGE = 2000;
 const ORPHANS_SHOWN = 100;
 
 /**

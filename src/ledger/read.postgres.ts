@@ -40,7 +40,11 @@ export async function sequencedAfter(tx: Tx, idx: number, limit: number): Promis
 }
 
 /** One stream's part of the sequenced ledger, from `from` to `to` inclusive. */
-export async function sequencedOfStream(tx: Tx, stream: string, range: { from: number; to: number; limit: number }): Promise<SequencedEvent[]> {
+export async function sequencedOfStream(
+  tx: Tx,
+  stream: string,
+  range: { from: number; to: number; limit: number },
+): Promise<SequencedEvent[]> {
   return tx.named(
     'sequenced_of_stream',
     `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM event e JOIN leaf l ON l.event = e.id

@@ -6,7 +6,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import { appendInTurn, appendLanes, claimTurn, loadStates, type Verdict } from './append.postgres.js';
-import { type Intent, type Lane, openLane, place, type Placed } from './batch.js';
+import { type Intent, type Lane, openLane, type Placed, place } from './batch.js';
 import type { Database } from './database.postgres.js';
 import { emptyStream, type Refusal, type StreamState } from './stream.js';
 
@@ -67,7 +67,10 @@ export class Sender {
     });
     const writing = attempts.filter((a) => a.lane.placed.length > 0);
     if (writing.length > 0) {
-      const verdicts = await appendLanes(this.db, writing.map((a) => a.lane));
+      const verdicts = await appendLanes(
+        this.db,
+        writing.map((a) => a.lane),
+      );
       for (const attempt of writing) attempt.verdict = verdicts.get(attempt.lane.stream);
     }
     return attempts;

@@ -3,8 +3,9 @@
  * request tried 222 times, measured); so from a stream's first loss and for one second after the last, every batch for it first queues
  * for its row in a short transaction, and replicas take turns. Here stand the queues; the appender sends.
  */
-import type { Waiting } from './send.postgres.js';
+
 import { fill } from './batch.js';
+import type { Waiting } from './send.postgres.js';
 
 const TURN_MS = 1000;
 
@@ -55,6 +56,6 @@ export class Turns {
   }
 
   async drain(): Promise<void> {
-    await Promise.all([...this.turns.values()].map((turn) => turn.running));
+    for (const turn of this.turns.values()) await turn.running;
   }
 }

@@ -2,8 +2,9 @@
  * The calls under way in this process: each bounded by its deadline, each stoppable, all of them waited for when the process ends. An
  * agent that does not stop when told is left behind; its late answer goes nowhere.
  */
-import type { AgentClient } from '../agents/agent-client.js';
+
 import type { Task } from '../agents/agent.js';
+import type { AgentClient } from '../agents/agent-client.js';
 import { completed, failed, type Outcome } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
 
@@ -27,7 +28,8 @@ export class Calls {
 
   /** Counts work from before its REQUEST until after its RESPONSE; refuses it once the process is ending. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
-    if (this.closing) throw new OrchestratorError('shutting_down', 'the orchestrator is shutting down; nothing was recorded, try again', { retryAfter: 5 });
+    if (this.closing)
+      throw new OrchestratorError('shutting_down', 'the orchestrator is shutting down; nothing was recorded, try again', { retryAfter: 5 });
     this.accepted += 1;
     try {
       return await work();

@@ -10,6 +10,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import { newId, newSalt } from '../kernel/ids.system.js';
 import type { JsonValue } from '../kernel/json.js';
 import type { Caller } from '../kernel/principal.js';
+import { usedKeys } from '../ledger/append.postgres.js';
 import type { KeyClaim } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
 import { Instance } from '../ledger/instance.worker.js';
@@ -70,7 +71,8 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     const decision = route(request, this.registry);
     const { agent } = decision;
     const milliseconds = Math.round(request.timeout_seconds * 1000);
-    const result = await this.contracts.open(
+    const claimed = key === undefined ? undefined : claim(caller, key, request);
+    const opening = this.contracts.open(
       {
         tenant: caller.tenant,
         session: request.session_id,
@@ -84,16 +86,25 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
         },
         payload: payloadOf(caller, request, decision),
         seconds: milliseconds / 1000,
-        key: key === undefined ? undefined : claim(caller, key, request),
+        key: claimed,
       },
       agent ? undefined : failed('no_agent', decision.refused ?? ''),
     );
+    const result = await opening.catch((error: Error) => this.usedBefore(claimed, error));
     if ('used' in result) return this.repeat(result.used, request);
     const { asked, stream } = result.opened;
     if (result.answer || !agent) return shape(asked, result.answer!);
     const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
     const outcome: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
     return shape(asked, await this.contracts.close(result.opened, outcome, milliseconds));
+  }
+
+  /** A closed session takes no more work, but what it answered can still be asked for. */
+  private async usedBefore(claimed: KeyClaim | undefined, error: Error) {
+    const closed = error instanceof OrchestratorError && error.code === 'session_closed';
+    const [used] = closed && claimed ? await usedKeys(this.db, [claimed]) : [];
+    if (!used) throw error;
+    return { used: { code: 'key_used' as const, ...used } };
   }
 
   /** The key was used before: same body, same answer. */
@@ -103,7 +114,9 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     }
     const [asked, answer] = [await askedOf(this.db, used.request), await answerTo(this.db, used.request)];
     if (!asked || !answer) {
-      throw new OrchestratorError('key_in_flight', `the request with this Idempotency-Key is still running as contract ${used.request}`, { retryAfter: 1 });
+      throw new OrchestratorError('key_in_flight', `the request with this Idempotency-Key is still running as contract ${used.request}`, {
+        retryAfter: 1,
+      });
     }
     return shape(asked, answer);
   }
@@ -111,7 +124,11 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
 
 function payloadOf(caller: Caller, request: TaskRequest, decision: Decision): Record<string, JsonValue | undefined> {
   const { capability, agent_id, intent } = request;
-  const asked = { ...(capability !== undefined && { capability }), ...(agent_id !== undefined && { agent_id }), ...(intent !== undefined && { intent }) };
+  const asked = {
+    ...(capability !== undefined && { capability }),
+    ...(agent_id !== undefined && { agent_id }),
+    ...(intent !== undefined && { intent }),
+  };
   return {
     asked,
     parameters: request.parameters,
@@ -123,7 +140,9 @@ function payloadOf(caller: Caller, request: TaskRequest, decision: Decision): Re
 
 function claim(caller: Caller, key: string, request: TaskRequest): KeyClaim {
   const salt = Buffer.from(newSalt(), 'base64url');
-  const scope = `${caller.tenant}/${createHash('sha256').update(caller.principal ?? '').digest('base64url')}`;
+  const scope = `${caller.tenant}/${createHash('sha256')
+    .update(caller.principal ?? '')
+    .digest('base64url')}`;
   return { scope, key: createHash('sha256').update(key).digest(), salt, body: bodyHash(salt, request) };
 }
 

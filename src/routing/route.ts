@@ -51,7 +51,12 @@ function byAgent(agentId: string, capability: string | undefined, directory: Dir
     return { agent: null, capability: null, refused: `agent "${agentId}" has several capabilities, name one: ${list(offered)}`, evidence };
   }
   if (!offered.includes(wanted)) {
-    return { agent: null, capability: null, refused: `agent "${agentId}" does not offer "${wanted}"; it offers ${list(offered)}`, evidence };
+    return {
+      agent: null,
+      capability: null,
+      refused: `agent "${agentId}" does not offer "${wanted}"; it offers ${list(offered)}`,
+      evidence,
+    };
   }
   return { agent, capability: wanted, refused: null, evidence };
 }

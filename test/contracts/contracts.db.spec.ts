@@ -1,7 +1,7 @@
 import { completed, failed, type RequestMembers } from '../../src/contracts/contract.js';
 import { ContractManager, type OpenContract } from '../../src/contracts/contracts.commands.js';
 import { answerTo } from '../../src/contracts/contracts.postgres.js';
-import { ListContractsHandler, ListContracts } from '../../src/contracts/contracts.queries.js';
+import { ListContracts, ListContractsHandler } from '../../src/contracts/contracts.queries.js';
 import { IdleSessions } from '../../src/contracts/idle.worker.js';
 import { Recovery } from '../../src/contracts/recovery.worker.js';
 import { Sessions } from '../../src/contracts/sessions.postgres.js';
@@ -21,7 +21,14 @@ function replica(db: Database) {
   return { instance, sessions, contracts, recovery: new Recovery(db, contracts, instance.owner) };
 }
 
-const members = (): RequestMembers => ({ task: newId(), to: null, capability: 'echo', deadline: new Date().toISOString(), cause: null, trace: null });
+const members = (): RequestMembers => ({
+  task: newId(),
+  to: null,
+  capability: 'echo',
+  deadline: new Date().toISOString(),
+  cause: null,
+  trace: null,
+});
 
 async function ask(contracts: ContractManager, session: string, seconds = 30): Promise<OpenContract> {
   const result = await contracts.open({ tenant: 'default', session, request: members(), payload: { parameters: {} }, seconds });
@@ -112,14 +119,25 @@ describeEachDatabase('the life of a contract', (open) => {
     const [again, elsewhere] = [await ask(here.contracts, 's'), await ask(replica(db).contracts, 's')];
     expect(again.stream).not.toBe(first.stream);
     expect(elsewhere.stream).toBe(again.stream);
-    const [seal] = await db.query<{ event_id: string }>(`SELECT event_id FROM event WHERE stream = $1 AND type = 'session.closed'`, [first.stream]);
+    const [seal] = await db.query<{ event_id: string }>(`SELECT event_id FROM event WHERE stream = $1 AND type = 'session.closed'`, [
+      first.stream,
+    ]);
     const [opening] = await db.query<{ cause: string }>('SELECT cause FROM event WHERE stream = $1 AND seq = 1', [again.stream]);
     expect(opening!.cause).toBe(seal!.event_id);
     for (const each of [again, elsewhere]) await here.contracts.close(each, failed('agent_failed', 'no'), 0);
     const page = await new ListContractsHandler(db, here.sessions).execute(new ListContracts('default', 's', {}, { limit: 3 }));
     expect(page).toMatchObject({ total: 6, next_cursor: '1.1' });
-    const rest = await new ListContractsHandler(db, here.sessions).execute(new ListContracts('default', 's', {}, { limit: 9, cursor: page.next_cursor! }));
-    expect([...page.contracts, ...rest.contracts].map((c) => c.status)).toEqual(['completed', 'completed', 'failed', 'failed', 'failed', 'failed']);
+    const rest = await new ListContractsHandler(db, here.sessions).execute(
+      new ListContracts('default', 's', {}, { limit: 9, cursor: page.next_cursor! }),
+    );
+    expect([...page.contracts, ...rest.contracts].map((c) => c.status)).toEqual([
+      'completed',
+      'completed',
+      'failed',
+      'failed',
+      'failed',
+      'failed',
+    ]);
     await expectSound(db);
   });
 

@@ -101,6 +101,7 @@ describe('canonicalJson', () => {
     const short = String.raw`\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f`;
     const rest = String.raw`\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f`;
     expect(canonicalJson(controls)).toBe(`"${short}${rest}"`);
+    expect([canonicalJson('"'), canonicalJson('\\'), canonicalJson('\n')]).toEqual(['"\\""', '"\\\\"', '"\\n"']);
     expect(canonicalJson('"\\/\u007f\u2028\ufeff😀')).toBe('"\\"\\\\/\u007f\u2028\ufeff😀"');
   });
 

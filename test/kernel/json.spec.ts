@@ -23,6 +23,8 @@ describe('parseJson', () => {
     ['01', 'line 1, column 2: expected the end of the text, found "1"'],
     ['"\\x"', 'line 1, column 2: expected an escape that JSON knows'],
     [`["${'x'.repeat(100)}\u0001"]`, 'line 1, column 103: expected an escape such as \\n or \\u0000'],
+    ['"\\u00g0"', 'line 1, column 2: expected four hexadecimal digits'],
+    ['[\u000b1]', 'line 1, column 2: expected a value, found "\\u000b"'],
     ['"abc', 'line 1, column 5: expected a closing quote, found the end of the text'],
   ])('says where %j is malformed and what stands there', (text, says) => {
     expect(refused(text).message).toContain(says);

@@ -3,7 +3,16 @@ import { Appender } from '../../src/ledger/append.worker.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
 import { describeEachDatabase } from '../support/databases.js';
-import { contractIntent, newStream, openingIntent, requestDraft, requestIntent, responseDraft, responseIntent, runContract } from '../support/intents.js';
+import {
+  contractIntent,
+  newStream,
+  openingIntent,
+  requestDraft,
+  requestIntent,
+  responseDraft,
+  responseIntent,
+  runContract,
+} from '../support/intents.js';
 import { expectSound } from '../support/sound.js';
 
 const codes = (results: { refusal?: { code: string } | undefined }[]) => results.map((r) => r.refusal?.code ?? 'appended');
@@ -23,7 +32,7 @@ describeEachDatabase('the appender', (open) => {
     const stream = newStream();
     const first = await appender.append(contractIntent(stream));
     const second = await appender.append(contractIntent(stream));
-    expect([...first.refusal ? [] : first.placed, ...second.refusal ? [] : second.placed].map((p) => p.seq)).toEqual([1, 2, 3, 4]);
+    expect([...(first.refusal ? [] : first.placed), ...(second.refusal ? [] : second.placed)].map((p) => p.seq)).toEqual([1, 2, 3, 4]);
     const stored = await db.query<{ hash: Buffer }>('SELECT hash FROM event WHERE stream = $1 ORDER BY seq', [stream]);
     expect(stored[3]!.hash.equals(second.refusal ? Buffer.alloc(0) : second.placed[1]!.hash)).toBe(true);
     await expectSound(db);
@@ -104,7 +113,9 @@ describeEachDatabase('the appender', (open) => {
   it('gives a session name to one stream, with the name as a disclosure of its first record', async () => {
     const results = await Promise.all(Array.from({ length: 5 }, () => new Appender(db).append(openingIntent('one name'))));
     expect(codes(results).sort()).toEqual(['appended', 'renamed', 'renamed', 'renamed', 'renamed']);
-    const names = await db.query(`SELECT e.seq FROM session s JOIN event e ON e.stream = s.stream JOIN payload p ON p.event = e.id AND p.name = 'session' WHERE s.name = 'one name'`);
+    const names = await db.query(
+      `SELECT e.seq FROM session s JOIN event e ON e.stream = s.stream JOIN payload p ON p.event = e.id AND p.name = 'session' WHERE s.name = 'one name'`,
+    );
     expect(names).toEqual([{ seq: 1 }]);
     const [row] = await db.query<{ n: number }>(`SELECT count(*) AS n FROM session WHERE name = 'one name'`);
     expect(row!.n).toBe(1);
@@ -119,7 +130,12 @@ describeEachDatabase('the appender', (open) => {
     const claim = () => ({ scope: 'default/', key, salt: randomBytes(16), body: randomBytes(32) });
     const keyed = () => ({ ...contractIntent(newStream()), key: claim() });
     const [here, there] = [appender, new Appender(db)];
-    const results = await Promise.all([here.append(keyed()), here.append(keyed()), there.append(keyed()), here.append(contractIntent(newStream()))]);
+    const results = await Promise.all([
+      here.append(keyed()),
+      here.append(keyed()),
+      there.append(keyed()),
+      here.append(contractIntent(newStream())),
+    ]);
     expect(codes(results).slice(0, 3).sort()).toEqual(['appended', 'key_used', 'key_used']);
     expect(codes(results)[3]).toBe('appended');
     const [used] = await db.query<{ request: string }>('SELECT request FROM idempotency WHERE key = $1', [key]);
@@ -147,7 +163,11 @@ describeEachDatabase('the appender', (open) => {
       appender.append({ stream, drafts: [many] }),
       appender.append({ stream, drafts: [newDraft('agent.health', {})] }),
     ]);
-    expect(results.map((r) => (r.status === 'rejected' ? r.reason.code : 'appended'))).toEqual(['payload_too_large', 'payload_too_large', 'appended']);
+    expect(results.map((r) => (r.status === 'rejected' ? r.reason.code : 'appended'))).toEqual([
+      'payload_too_large',
+      'payload_too_large',
+      'appended',
+    ]);
     const rows = await db.query('SELECT seq FROM event WHERE stream = $1', [stream]);
     expect(rows).toEqual([{ seq: 1 }]);
   });
@@ -156,16 +176,22 @@ describeEachDatabase('the appender', (open) => {
     const stream = newStream();
     const text = 'a\u0000b 😀 ü';
     await appender.append({ stream, drafts: [newDraft('session.compressed', {}, { result: text })] });
-    const [row] = await db.query<{ bytes: Buffer }>('SELECT p.bytes FROM payload p JOIN event e ON e.id = p.event WHERE e.stream = $1', [stream]);
+    const [row] = await db.query<{ bytes: Buffer }>('SELECT p.bytes FROM payload p JOIN event e ON e.id = p.event WHERE e.stream = $1', [
+      stream,
+    ]);
     expect((JSON.parse(row!.bytes.toString('utf8')) as unknown[])[2]).toBe(text);
   });
 
-  it.each(['UPDATE event SET seq = seq', 'DELETE FROM event', 'TRUNCATE event CASCADE', 'UPDATE leaf SET idx = idx', 'DELETE FROM leaf', 'TRUNCATE leaf'])(
-    'the database itself refuses %s',
-    async (sql) => {
-      await expect(db.query(sql)).rejects.toThrow(/append-only/);
-    },
-  );
+  it.each([
+    'UPDATE event SET seq = seq',
+    'DELETE FROM event',
+    'TRUNCATE event CASCADE',
+    'UPDATE leaf SET idx = idx',
+    'DELETE FROM leaf',
+    'TRUNCATE leaf',
+  ])('the database itself refuses %s', async (sql) => {
+    await expect(db.query(sql)).rejects.toThrow(/append-only/);
+  });
 
   it('reads its own writes: a contract run twice is two contracts', async () => {
     const stream = newStream();

@@ -42,7 +42,7 @@ it('a second opener is refused and told who holds the directory, where his API i
   const lock = await take(dir);
   const other = await child();
   expect(await other.ask(`lock ${dir} 0`)).toBe(
-    `refused data_dir_locked the data directory ${dir} is in use by process ${process.pid} on ${hostname()} (pid ${process.pid}, since ${(await holder(dir)).since}): stop it, or give this one another DATA_DIR`,
+    `refused data_dir_locked the data directory ${dir} is in use by another process, pid ${process.pid} on ${hostname()}, since ${(await holder(dir)).since}: stop it, or give this one another DATA_DIR`,
   );
   await lock.setHttpPort(8888);
   expect(await other.ask(`lock ${dir} 0`)).toContain('use its HTTP API on port 8888, or stop it');
@@ -67,7 +67,7 @@ it('the lock of a killed process is taken over; of a stopped one it is not', asy
   const other = await child();
   await other.ask(`lock ${dir} 0`);
   other.signal('SIGSTOP');
-  await expect(lockDataDir(dir)).rejects.toMatchObject({ message: expect.stringContaining(`(pid ${other.pid}, `) });
+  await expect(lockDataDir(dir)).rejects.toMatchObject({ message: expect.stringContaining(`pid ${other.pid} `) });
   await other.kill();
   await take(dir);
 });

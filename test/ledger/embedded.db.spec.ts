@@ -163,6 +163,7 @@ it('what a killed process left is removed, and an unfinished database is made ag
   expect(await owner.ask(`open ${dir}`)).toBe('opened');
   await owner.kill();
   expect(await readdir(join(dir, 'run'))).toContain('.s.PGSQL.5432');
+  await writeFile(join(dir, 'pg', 'postmaster.pid'), ''); // as a power cut leaves it
   const embedded = await open(dir);
   expect((await readdir(dir)).sort()).toEqual(['pg', 'run']);
   await embedded.close();

@@ -1,7 +1,7 @@
 import { Appender } from '../../src/ledger/append.worker.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { followers, parkedStreams, takeLease } from '../../src/ledger/follow.postgres.js';
-import { type Forwarder, ForwardWorker, type ForwardSettings } from '../../src/ledger/forward.worker.js';
+import { type Forwarder, type ForwardSettings, ForwardWorker } from '../../src/ledger/forward.worker.js';
 import type { SequencedEvent } from '../../src/ledger/read.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeEachDatabase } from '../support/databases.js';
@@ -108,7 +108,10 @@ describeEachDatabase('a follower that forwards', (open) => {
     const dead = await forward('dead');
     await until(() => peer.got.length > 3);
     // Its lease goes to another owner behind its back, as after a pause longer than the lease.
-    await db.query(`UPDATE follower SET owner = 'heir', token = token + 1, until = clock_timestamp() + interval '50 milliseconds' WHERE name = $1`, [peer.name]);
+    await db.query(
+      `UPDATE follower SET owner = 'heir', token = token + 1, until = clock_timestamp() + interval '50 milliseconds' WHERE name = $1`,
+      [peer.name],
+    );
     await until(() => /lease was lost/.test(String(dead.status()['last_error'])));
     const [before] = (await followers(db)).filter((f) => f.name === peer.name);
     await forward('heir');

@@ -86,39 +86,22 @@ it('whatever was written is in a checkpoint after its time, and an idle database
 });
 
 it('nothing of it runs inside a transaction of the pool', async () => {
-  const statements: string[] = [];
-  let inTransaction = false;
-  const within: string[] = [];
-  const housekeeping = keep(
-    async (sql) => {
-      const client = await pool.connect();
-      try {
-        statements.push(sql);
-        if (inTransaction) within.push(sql);
-        return (await client.query(sql)).rows;
-      } finally {
-        client.release();
-      }
-    },
-    { lookMs: 1, walBytes: 1, checkpointMs: 1, vacuumMs: 1 },
-  );
+  const housekeeping = keep(query, { lookMs: 1, walBytes: 1, checkpointMs: 1, vacuumMs: 1 });
   await pool.query('CREATE TABLE IF NOT EXISTS transfer(n int)');
   for (let round = 0; round < 20; round++) {
     const client = await pool.connect();
     await client.query('BEGIN');
-    inTransaction = true;
+    const before = housekeeping.status();
     for (let n = 0; n < 5; n++) {
-      await client.query('INSERT INTO transfer VALUES ($1)', [n]); // CHECKPOINT would pass, VACUUM would abort the transaction
+      await client.query('INSERT INTO transfer VALUES ($1)', [n]);
       await pause(3);
     }
-    inTransaction = false;
+    expect(housekeeping.status()).toEqual(before);
     await client.query(round % 2 ? 'COMMIT' : 'ROLLBACK');
     client.release();
-    await pause(5);
+    await until(() => Number(housekeeping.status()['checkpoints']) > Number(before['checkpoints']));
   }
-  expect(within).toEqual([]);
-  expect(housekeeping.status()).toMatchObject({ last_error: null });
-  expect(statements.filter((sql) => sql === 'CHECKPOINT').length).toBeGreaterThanOrEqual(10);
+  expect(housekeeping.status()).toMatchObject({ last_error: null }); // VACUUM would have failed in a transaction
   expect((await pool.query('SELECT count(*)::int AS n FROM transfer')).rows).toEqual([{ n: 50 }]);
 });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, writeFile, copyFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrate } from '../../src/ledger/migrate.postgres.js';
@@ -26,7 +26,10 @@ describeEachDatabase('migrations', (open) => {
   it('stop at a broken one with its name, and leave nothing of the others behind', async () => {
     const { db } = await open();
     const broken = await copied({ '9000-good.sql': 'CREATE TABLE good (x int)', '9001-broken.sql': 'CREATE TABLE broken (x nonsense)' });
-    await expect(migrate(db, broken)).rejects.toMatchObject({ code: 'migration_failed', message: expect.stringContaining('9001-broken.sql') });
+    await expect(migrate(db, broken)).rejects.toMatchObject({
+      code: 'migration_failed',
+      message: expect.stringContaining('9001-broken.sql'),
+    });
     expect(await db.query(`SELECT to_regclass('good') AS t`)).toEqual([{ t: null }]);
   });
 
@@ -43,7 +46,9 @@ describeEachDatabase('migrations', (open) => {
 describeOnServer('opening a ledger on a server', () => {
   it('migrates once when several replicas start at the same time', async () => {
     const { url, drop } = await serverDatabase('template1');
-    const opened = await Promise.all(Array.from({ length: 5 }, () => openLedger({ DATABASE_URL: url, DATABASE_POOL: 4, DATA_DIR: '' }, MIGRATIONS)));
+    const opened = await Promise.all(
+      Array.from({ length: 5 }, () => openLedger({ DATABASE_URL: url, DATABASE_POOL: 4, DATA_DIR: '' }, MIGRATIONS)),
+    );
     expect(opened.map((o) => o.migrated.length).sort()).toEqual([0, 0, 0, 0, 2]);
     for (const ledger of opened) await ledger.close();
     await drop();
@@ -64,6 +69,9 @@ describeOnServer('opening a ledger on a server', () => {
     url.password = 'hunter2';
     url.port = '1';
     const opening = openLedger({ DATABASE_URL: url.href, DATABASE_POOL: 4, DATA_DIR: '' }, MIGRATIONS);
-    await expect(opening).rejects.toMatchObject({ code: 'database_unfit', message: expect.stringMatching(/:\*\*\*@127\.0\.0\.1:1.*ECONNREFUSED/s) });
+    await expect(opening).rejects.toMatchObject({
+      code: 'database_unfit',
+      message: expect.stringMatching(/:\*\*\*@127\.0\.0\.1:1.*ECONNREFUSED/s),
+    });
   });
 });

@@ -1,11 +1,11 @@
 /** Several processes on one server: each replica here has connections, caches and queues of its own. */
 import { Appender } from '../../src/ledger/append.worker.js';
-import { Sequencer } from '../../src/ledger/sequence.worker.js';
-import { newDraft } from '../../src/ledger/draft.system.js';
 import { Database } from '../../src/ledger/database.postgres.js';
+import { newDraft } from '../../src/ledger/draft.system.js';
+import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeOnServer, openServerDatabase, type TestDatabase } from '../support/databases.js';
 import { contractIntent, newStream, openingIntent, requestDraft, requestIntent, responseIntent, runContract } from '../support/intents.js';
-import { openProxy, type Proxy } from '../support/proxy.js';
+import { type BreakingProxy, openProxy } from '../support/proxy.js';
 import { expectSound } from '../support/sound.js';
 
 const codes = (results: { refusal?: { code: string } | undefined }[]) => results.map((r) => r.refusal?.code ?? 'appended');
@@ -96,7 +96,7 @@ describeOnServer('replicas', () => {
 
 describeOnServer('a connection that breaks', () => {
   let database: TestDatabase;
-  let proxy: Proxy;
+  let proxy: BreakingProxy;
   let db: Database;
   let appender: Appender;
 
@@ -116,14 +116,18 @@ describeOnServer('a connection that breaks', () => {
     const hot = newStream();
     await appender.append(contractIntent(hot));
     proxy.breakNext('append', when);
-    const intents = [...Array.from({ length: 60 }, () => contractIntent(newStream())), ...Array.from({ length: 40 }, () => contractIntent(hot))];
+    const intents = [
+      ...Array.from({ length: 60 }, () => contractIntent(newStream())),
+      ...Array.from({ length: 40 }, () => contractIntent(hot)),
+    ];
     const results = await Promise.all(intents.map((intent) => appender.append(intent, 20_000)));
     expect(proxy.broken()).toBe(1);
     expect(new Set(codes(results))).toEqual(new Set(['appended']));
     const stored = await database.db.query<{ event_id: string; seq: number; hash: Buffer }>('SELECT event_id, seq, hash FROM event');
     expect(stored).toHaveLength(202);
     const places = new Map(stored.map((e) => [e.event_id, `${e.seq} ${e.hash.toString('hex')}`]));
-    for (const r of results) for (const p of r.refusal ? [] : r.placed) expect(places.get(p.draft.id)).toBe(`${p.seq} ${p.hash.toString('hex')}`);
+    for (const r of results)
+      for (const p of r.refusal ? [] : r.placed) expect(places.get(p.draft.id)).toBe(`${p.seq} ${p.hash.toString('hex')}`);
     await expectSound(database.db);
   });
 
@@ -143,7 +147,10 @@ describeOnServer('a connection that breaks', () => {
 
   it('while an agent is registered leaves one registration', async () => {
     proxy.breakNext('append', 'after');
-    const result = await appender.append({ stream: 'default/agent/a', drafts: [newDraft('agent.registered', { version: '1' })], expectSeq: 0 }, 20_000);
+    const result = await appender.append(
+      { stream: 'default/agent/a', drafts: [newDraft('agent.registered', { version: '1' })], expectSeq: 0 },
+      20_000,
+    );
     expect(codes([result])).toEqual(['appended']);
     await expectSound(database.db);
   });

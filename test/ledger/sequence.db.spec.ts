@@ -50,7 +50,17 @@ describeOnServer('the sequenced ledger under slow, rolled-back and concurrent tr
   async function slowAppend(db: Database, milliseconds: number, commit: boolean): Promise<void> {
     const work = db.transaction(async (tx) => {
       const draft = newDraft('agent.health', {});
-      const record = Buffer.from(JSON.stringify({ v: 1, id: draft.id, stream: `default/agent/${draft.id.toLowerCase()}`, seq: 1, prev: null, type: draft.type, time: draft.time }));
+      const record = Buffer.from(
+        JSON.stringify({
+          v: 1,
+          id: draft.id,
+          stream: `default/agent/${draft.id.toLowerCase()}`,
+          seq: 1,
+          prev: null,
+          type: draft.type,
+          time: draft.time,
+        }),
+      );
       await tx.query(
         `WITH h AS (SELECT sha256('\\x00'::bytea || $5) AS hash),
               s AS (INSERT INTO stream_head (stream, seq, head, base) SELECT $1, 1, hash, '' FROM h),
@@ -100,7 +110,9 @@ describeOnServer('the sequenced ledger under slow, rolled-back and concurrent tr
       expect([sequenced, pending]).toEqual([8 * 25 * 2 + 18, 0]);
       expect(seen).toEqual(Array.from({ length: sequenced }, (_, i) => i));
       expect(new Set(ids).size).toBe(sequenced);
-      const late = await reader.query<{ n: number }>('SELECT count(*) AS n FROM leaf l JOIN leaf m ON m.idx = l.idx + 1 WHERE m.event < l.event');
+      const late = await reader.query<{ n: number }>(
+        'SELECT count(*) AS n FROM leaf l JOIN leaf m ON m.idx = l.idx + 1 WHERE m.event < l.event',
+      );
       expect(late[0]!.n).toBeGreaterThan(0); // some committed late, else nothing was shown
       await expectSound(reader);
     } finally {

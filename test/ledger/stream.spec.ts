@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { type Intent, openLane, parameters, place } from '../../src/ledger/batch.js';
-import { disclose, type Draft, type EventType, recordHash } from '../../src/ledger/record.js';
+import { type Draft, disclose, type EventType, recordHash } from '../../src/ledger/record.js';
 import { decide, emptyStream, evolve, type StreamState } from '../../src/ledger/stream.js';
 
 let serial = 0;
@@ -66,13 +66,17 @@ describe('whatever callers want', () => {
         for (const command of commands) {
           const fresh = request();
           const drafts =
-            command.kind === 'request' ? [fresh]
-            : command.kind === 'both' ? [fresh, response(fresh.id)]
-            : command.kind === 'seal' ? [seal()]
-            : [response(requests[command.which % Math.max(1, requests.length)] ?? 'nothing')];
+            command.kind === 'request'
+              ? [fresh]
+              : command.kind === 'both'
+                ? [fresh, response(fresh.id)]
+                : command.kind === 'seal'
+                  ? [seal()]
+                  : [response(requests[command.which % Math.max(1, requests.length)] ?? 'nothing')];
           const before = { ...lane.state, open: new Set(lane.state.open) };
           const result = place(lane, { stream: lane.stream, drafts });
-          if (!Array.isArray(result)) expect(lane.state).toEqual(before); // a refusal changes nothing
+          if (!Array.isArray(result))
+            expect(lane.state).toEqual(before); // a refusal changes nothing
           else if (command.kind === 'request' || command.kind === 'both') requests.push(fresh.id);
         }
         const open = new Set<string>();
@@ -98,7 +102,11 @@ describe('whatever callers want', () => {
           }
         });
         expect(lane.state.open).toEqual(open);
-        expect([lane.state.seq, lane.state.head?.toString('hex') ?? null, lane.state.seal !== null]).toEqual([lane.placed.length, prev, sealed]);
+        expect([lane.state.seq, lane.state.head?.toString('hex') ?? null, lane.state.seal !== null]).toEqual([
+          lane.placed.length,
+          prev,
+          sealed,
+        ]);
       }),
       { numRuns: 300 },
     );
@@ -107,7 +115,9 @@ describe('whatever callers want', () => {
   it('a record has its disclosures as sorted digests and nothing of their content', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ minLength: 1, maxLength: 10 }), fc.jsonValue(), { maxKeys: 6 }), (payload) => {
-        const disclosures = Object.entries(payload).map(([name, value]) => disclose('AAAAAAAAAAAAAAAAAAAAAA', `secret-${name}`, JSON.parse(JSON.stringify(value))));
+        const disclosures = Object.entries(payload).map(([name, value]) =>
+          disclose('AAAAAAAAAAAAAAAAAAAAAA', `secret-${name}`, JSON.parse(JSON.stringify(value))),
+        );
         const lane = openLane('default/session/01KB0000000000000000000000', emptyStream());
         place(lane, { stream: lane.stream, drafts: [{ ...request(), disclosures }] });
         const text = lane.placed[0]!.bytes.toString('utf8');
@@ -130,7 +140,12 @@ describe('whatever callers want', () => {
     });
     for (const intent of intents) place(lanes.find((l) => l.stream === intent.stream)!, intent);
     const { events, keys, names } = parameters(lanes);
-    expect(events.map((column) => column.length)).toEqual([...Array(4).fill(2), ...Array(15).fill(6), ...Array(3).fill(2), ...Array(4).fill(2)]);
+    expect(events.map((column) => column.length)).toEqual([
+      ...Array(4).fill(2),
+      ...Array(15).fill(6),
+      ...Array(3).fill(2),
+      ...Array(4).fill(2),
+    ]);
     expect([keys, names].flat().every((column) => column.length === 0)).toBe(true);
   });
 });

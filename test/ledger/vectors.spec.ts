@@ -3,13 +3,17 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ERROR_CODES } from '../../src/contracts/contract.js';
-import type { JsonValue } from '../../src/kernel/json.js';
 import { isCanonical } from '../../src/kernel/canonical.js';
+import type { JsonValue } from '../../src/kernel/json.js';
 import { disclose, type Members, recordHash, stamp } from '../../src/ledger/record.js';
 
 const page = readFileSync(join(__dirname, '../../docs/ledger.md'), 'utf8');
-const blocks = [...page.matchAll(/```(disclosure|digest|record|hash)\n(.*?)\n```/gs)].map(([, kind, text]) => ({ kind: kind!, text: text! }));
-const pairs = (first: string, second: string) => blocks.flatMap((b, i) => (b.kind === first && blocks[i + 1]?.kind === second ? [[b.text, blocks[i + 1]!.text] as const] : []));
+const blocks = [...page.matchAll(/```(disclosure|digest|record|hash)\n(.*?)\n```/gs)].map(([, kind, text]) => ({
+  kind: kind!,
+  text: text!,
+}));
+const pairs = (first: string, second: string) =>
+  blocks.flatMap((b, i) => (b.kind === first && blocks[i + 1]?.kind === second ? [[b.text, blocks[i + 1]!.text] as const] : []));
 const disclosures = pairs('disclosure', 'digest');
 const records = pairs('record', 'hash');
 
@@ -27,17 +31,31 @@ describe('docs/ledger.md', () => {
 
   it.each(records)('defines the bytes and hash of record %s', (text, hash) => {
     const { v: _v, id, stream, seq, prev, type, time, _sd_alg, _sd, last_seq: _seq, last_head: _head, ...members } = JSON.parse(text);
-    const used = disclosures.filter(([, digest]) => (_sd ?? []).includes(digest)).map(([json]) => JSON.parse(json) as [string, string, JsonValue]);
-    const draft = { id, type, time, members: members as Members, disclosures: used.map(([salt, name, value]) => disclose(salt, name, value)) };
+    const used = disclosures
+      .filter(([, digest]) => (_sd ?? []).includes(digest))
+      .map(([json]) => JSON.parse(json) as [string, string, JsonValue]);
+    const draft = {
+      id,
+      type,
+      time,
+      members: members as Members,
+      disclosures: used.map(([salt, name, value]) => disclose(salt, name, value)),
+    };
     const stamped = stamp(draft, { stream, seq, prev: prev === null ? null : Buffer.from(prev, 'hex') });
     expect([stamped.bytes.toString('utf8'), stamped.hash.toString('hex')]).toEqual([text, hash]);
-    expect(createHash('sha256').update(Buffer.concat([Buffer.from([0]), Buffer.from(text)])).digest('hex')).toBe(hash);
+    expect(
+      createHash('sha256')
+        .update(Buffer.concat([Buffer.from([0]), Buffer.from(text)]))
+        .digest('hex'),
+    ).toBe(hash);
     expect(recordHash(Buffer.from(text)).toString('hex')).toBe(hash);
     expect(isCanonical(text)).toBe(true);
   });
 
   it('chains its records', () => {
-    expect(records.slice(1).map(([text]) => (JSON.parse(text) as { prev: string }).prev)).toEqual(records.slice(0, -1).map(([, hash]) => hash));
+    expect(records.slice(1).map(([text]) => (JSON.parse(text) as { prev: string }).prev)).toEqual(
+      records.slice(0, -1).map(([, hash]) => hash),
+    );
   });
 
   it('lists every error code with its meaning', () => {

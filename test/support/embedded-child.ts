@@ -11,6 +11,7 @@ export class Child {
   private read = 0;
 
   private constructor(private readonly process: ChildProcess) {
+    process.once('exit', () => this.waiting?.());
     let rest = '';
     process.stdout!.on('data', (data: Buffer) => {
       const parts = (rest + data).split('\n');
@@ -26,6 +27,10 @@ export class Child {
     return child;
   }
 
+  private get ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
   get pid(): number {
     return this.process.pid!;
   }
@@ -38,10 +43,9 @@ export class Child {
 
   async next(): Promise<string> {
     while (this.read === this.lines.length) {
-      if (this.process.exitCode !== null) throw new Error(`the child ended with ${this.process.exitCode}`);
+      if (this.ended) throw new Error(`the child ended with ${this.process.exitCode ?? this.process.signalCode}`);
       await new Promise<void>((resolve) => {
         this.waiting = resolve;
-        this.process.once('exit', () => resolve());
       });
     }
     return this.lines[this.read++]!;
@@ -53,7 +57,7 @@ export class Child {
 
   /** kill -9, and waits until the kernel is done with it. */
   async kill(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    if (this.ended) return;
     const exited = once(this.process, 'exit');
     this.process.kill('SIGKILL');
     await exited;

@@ -40,6 +40,23 @@ const commands = {
     await embedded.setHttpPort(Number(port));
     say('told');
   },
+  /** Answers with the longest time in which no timer ran while the database was busy for about a second. */
+  async busy() {
+    const client = new pg.Client({ host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres' });
+    await client.connect();
+    let last = performance.now();
+    let longest = 0;
+    const meter = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    const end = performance.now() + 1000;
+    while (performance.now() < end) await client.query('SELECT count(*) FROM generate_series(1, 2000000)');
+    longest = Math.max(longest, performance.now() - last);
+    clearInterval(meter);
+    await client.end();
+    say(Math.round(longest));
+  },
   async close() {
     await embedded.close();
     say('closed');

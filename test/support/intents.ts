@@ -1,10 +1,11 @@
 /** Intents as the ContractManager makes them, without the rest of the house. */
+
+import { newId } from '../../src/kernel/ids.system.js';
 import type { Appender } from '../../src/ledger/append.worker.js';
 import type { Intent } from '../../src/ledger/batch.js';
 import { newDisclosure, newDraft } from '../../src/ledger/draft.system.js';
 import type { Draft } from '../../src/ledger/record.js';
 import type { AppendResult } from '../../src/ledger/send.postgres.js';
-import { newId } from '../../src/kernel/ids.system.js';
 
 export const newStream = () => `default/session/${newId()}`;
 
@@ -15,10 +16,18 @@ export function requestDraft(text = 'hello'): Draft {
 }
 
 export function responseDraft(request: string, text = 'done'): Draft {
-  return newDraft('contract.response', { in_reply_to: request, cause: request, to: 'orchestrator', status: 'completed' }, { result: { text } });
+  return newDraft(
+    'contract.response',
+    { in_reply_to: request, cause: request, to: 'orchestrator', status: 'completed' },
+    { result: { text } },
+  );
 }
 
-export const requestIntent = (stream: string, draft = requestDraft()): Intent => ({ stream, drafts: [draft], open: { owner: OWNER, seconds: 30 } });
+export const requestIntent = (stream: string, draft = requestDraft()): Intent => ({
+  stream,
+  drafts: [draft],
+  open: { owner: OWNER, seconds: 30 },
+});
 
 export const responseIntent = (stream: string, request: string): Intent => ({ stream, drafts: [responseDraft(request)] });
 

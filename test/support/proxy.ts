@@ -1,7 +1,7 @@
 /** A TCP proxy before PostgreSQL that can break a connection at the worst moment. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-export interface Proxy {
+export interface BreakingProxy {
   /** The database's URL by way of the proxy. */
   readonly url: string;
   /** Breaks the next connection that sends `marker`: before the server got it, or after the server has done it and before the client hears. */
@@ -13,7 +13,7 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-export async function openProxy(databaseUrl: string): Promise<Proxy> {
+export async function openProxy(databaseUrl: string): Promise<BreakingProxy> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let armed: { marker: string; when: 'before' | 'after' } | null = null;
@@ -53,7 +53,9 @@ export async function openProxy(databaseUrl: string): Promise<Proxy> {
   const url = new URL(databaseUrl);
   url.hostname = '127.0.0.1';
   url.port = String((listener.address() as AddressInfo).port);
-  const throwOut = () => sockets.forEach((socket) => socket.destroy());
+  const throwOut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
     url: url.href,
     breakNext: (marker, when) => {

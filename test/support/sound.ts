@@ -2,13 +2,13 @@
  * The deep check every ledger test ends in. Written apart from src/audit on purpose: two readers of one format, each a check of the other.
  */
 import { createHash } from 'node:crypto';
+import { Tallies } from '../../src/contracts/tallies.follower.js';
 import { tally } from '../../src/contracts/tally.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
+import { enrol } from '../../src/ledger/follow.postgres.js';
+import { FollowWorker } from '../../src/ledger/follow.worker.js';
 import { EVENT_COLUMNS, type EventRow } from '../../src/ledger/read.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
-import { FollowWorker } from '../../src/ledger/follow.worker.js';
-import { Tallies } from '../../src/contracts/tallies.follower.js';
-import { enrol } from '../../src/ledger/follow.postgres.js';
 
 const sha256 = (...parts: (Buffer | string)[]) => parts.reduce((h, p) => h.update(p), createHash('sha256')).digest();
 
@@ -39,7 +39,14 @@ function expectChains(events: EventRow[]): void {
     if (event.stream !== stream) [stream, seq, head] = [event.stream, 0, null];
     const record = JSON.parse(event.record.toString('utf8')) as Record<string, unknown>;
     const hash = sha256(Buffer.from([0]), event.record).toString('hex');
-    expect({ id: event.event_id, ...record }).toMatchObject({ v: 1, id: event.event_id, stream, seq: seq + 1, prev: head, type: event.type });
+    expect({ id: event.event_id, ...record }).toMatchObject({
+      v: 1,
+      id: event.event_id,
+      stream,
+      seq: seq + 1,
+      prev: head,
+      type: event.type,
+    });
     expect(event.hash.toString('hex')).toBe(hash);
     expect(record['in_reply_to'] ?? null).toBe(event.in_reply_to);
     [seq, head] = [seq + 1, hash];

@@ -54,7 +54,8 @@ export class ConfiguredAgents extends AgentSource {
     } catch (error) {
       throw this.wrong(`module "${module}" cannot be loaded: ${(error as Error).message}`);
     }
-    if (typeof exported.default !== 'function') throw this.wrong(`module "${module}" has no default export that is a class; export default class … extends Agent`);
+    if (typeof exported.default !== 'function')
+      throw this.wrong(`module "${module}" has no default export that is a class; export default class … extends Agent`);
     const agent = new exported.default();
     if (typeof agent.execute !== 'function') throw this.wrong(`the class of module "${module}" has no execute(task, {signal})`);
     let described: unknown;
@@ -70,7 +71,8 @@ export class ConfiguredAgents extends AgentSource {
   private check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
-    throw new OrchestratorError('bad_configuration', `${where} is wrong:\n${z.prettifyError(parsed.error)}`);
+    const issues = parsed.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '));
+    throw new OrchestratorError('bad_configuration', `${where} is wrong: ${issues.join('; ')}`);
   }
 
   private wrong(why: string): OrchestratorError {

@@ -21,7 +21,13 @@ export class HttpClient extends AgentClient {
     const url = new URL(endpoint);
     this.path = `${url.pathname.replace(/\/$/, '')}/execute`;
     // No retries, no redirects, no timeout of its own: the contract's deadline aborts the call.
-    this.pool = new Pool(url.origin, { connections: 128, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } });
+    this.pool = new Pool(url.origin, {
+      connections: 128,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: CONNECT_MS },
+    });
   }
 
   async call(task: Task, { signal, trace }: { signal: AbortSignal; trace: string | null }): Promise<Answer> {
@@ -43,7 +49,8 @@ export class HttpClient extends AgentClient {
       });
       status = response.statusCode;
       const read = await readBounded(response.body);
-      if (!read) return { success: false, code: 'agent_response_too_large', message: `the agent answered more than ${MAX_ANSWER_BYTES} bytes` };
+      if (!read)
+        return { success: false, code: 'agent_response_too_large', message: `the agent answered more than ${MAX_ANSWER_BYTES} bytes` };
       bytes = read;
     } catch (error) {
       return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
@@ -82,7 +89,9 @@ async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown })
 /** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
 export function rawOf(bytes: Buffer): JsonValue {
   const text = bytes.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(bytes) ? { encoding: 'utf-8', data: text } : { encoding: 'base64', data: bytes.toString('base64') };
+  return Buffer.from(text, 'utf8').equals(bytes)
+    ? { encoding: 'utf-8', data: text }
+    : { encoding: 'base64', data: bytes.toString('base64') };
 }
 
 const reason = (error: unknown): string => {

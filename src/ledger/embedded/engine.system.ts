@@ -28,6 +28,10 @@ export interface Engine {
 
 export async function startEngine(options: EngineOptions, watch: EngineWatch): Promise<Engine> {
   if (!options.exists) await createCluster(options.cluster, watch.log);
+  // Leftovers of a process that was killed; the lock on the data directory is ours, so they are nobody's. A power cut can leave the
+  // pid file empty, and PostgreSQL would not start then.
+  await rm(join(options.cluster, 'postmaster.pid'), { force: true });
+  await rm(options.socket, { force: true });
   const postgres = await startPostgres(options.cluster, {
     log: watch.log,
     broken: (error) => {
@@ -35,7 +39,6 @@ export async function startEngine(options: EngineOptions, watch: EngineWatch): P
       watch.broken(error);
     },
   });
-  await rm(options.socket, { force: true }); // of a process that was killed; the lock is ours, so nobody listens on it
   const served = await bridge(options.socket, postgres);
   return {
     async close() {

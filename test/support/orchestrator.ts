@@ -1,0 +1,94 @@
+/** A whole orchestrator in this process, spoken to over real HTTP. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import request from 'supertest';
+import { readConfig } from '../../src/config.js';
+import type { Database } from '../../src/ledger/database.postgres.js';
+import { type Server, startServer } from '../../src/server.js';
+import { agentsFile, EXAMPLE, type MakePlace, MOODY, type Place } from './place.js';
+import { expectSound } from './sound.js';
+
+export const log = pino({ level: process.env['AO_TEST_LOG'] ?? 'silent' });
+
+/** AGENTS_FILE, like any other setting, may be given in `settings`. */
+export async function start(place: Place, settings: Record<string, string> = {}): Promise<Server> {
+  const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
+  return startServer(readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', ...settings, AGENTS_FILE: file }), log);
+}
+
+/** The body of POST /v1/orchestrate, loosely: refusals are tested with it too. */
+export type Body = Record<string, unknown>;
+
+export interface Answer {
+  success: boolean;
+  data: unknown;
+  error: string | null;
+  error_code: string | null;
+  contract_id: string;
+  agent_id: string | null;
+  task_id: string;
+  timestamp: string;
+  receipt: { stream: string; seq: number; hash: string };
+}
+
+export interface Running {
+  readonly server: Server;
+  readonly db: Database;
+  get(path: string): request.Test;
+  post(path: string, body?: Body, headers?: Record<string, string>): request.Test;
+  /** POST /v1/orchestrate that must answer 200. */
+  orchestrate(body: Body, headers?: Record<string, string>): Promise<Answer>;
+}
+
+/** One orchestrator for all tests of the suite around; after each of them its ledger must be sound. */
+export function running(make: MakePlace, settings: () => Promise<Record<string, string>> = async () => ({})): Running {
+  let place: Place;
+  let server: Server;
+  beforeAll(async () => {
+    place = await make();
+    server = await start(place, await settings());
+  });
+  afterEach(async () => {
+    await settled(server.ledger.db);
+    await expectSound(server.ledger.db);
+  });
+  afterAll(async () => {
+    await server?.close();
+    await place?.drop();
+  });
+  const post: Running['post'] = (path, body, headers = {}) => request(server.url).post(path).set(headers).send(body);
+  return {
+    get server() {
+      return server;
+    },
+    get db() {
+      return server.ledger.db;
+    },
+    get: (path) => request(server.url).get(path),
+    post,
+    async orchestrate(body, headers) {
+      const response = await post('/v1/orchestrate', body, headers);
+      expect([response.status, response.body]).toEqual([200, expect.anything()]);
+      return response.body as Answer;
+    },
+  };
+}
+
+/** Until everything appended is sequenced and followed, so that expectSound does not meet the orchestrator's own workers. */
+export async function settled(db: Database): Promise<void> {
+  await until('the ledger comes to rest', async () => {
+    const [row] = await db.query<{ rest: boolean }>(
+      `SELECT NOT EXISTS (SELECT 1 FROM pending) AND (SELECT min(f.cursor) = max(s.size) - 1 FROM follower f CROSS JOIN sequencer s) AS rest`,
+    );
+    return row!.rest;
+  });
+}
+
+/** Asks again and again, at most ten seconds. */
+export async function until(what: string, holds: () => Promise<boolean> | boolean, milliseconds = 10_000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`waited ${milliseconds} ms in vain until ${what}`);
+    await sleep(10);
+  }
+}
