@@ -14,7 +14,7 @@ import { Database } from './ledger/database.postgres.js';
 import { openEmbedded } from './ledger/embedded.system.js';
 import { openLedger } from './ledger/open.postgres.js';
 import { serve } from './serve.cli.js';
-import { MIGRATIONS } from './server.js';
+import { MIGRATIONS } from './server.system.js';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
 const config = () => readConfig(process.env);

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { pino } from 'pino';
 import type { Config } from './config.js';
 import { OrchestratorError } from './kernel/errors.js';
-import { type Server, startServer } from './server.js';
+import { type Server, startServer } from './server.system.js';
 
 /** SIGTERM must end in exit within ten seconds whatever hangs. */
 const STOP_MS = 9500;
@@ -17,13 +17,16 @@ export async function serve(configure: () => Config): Promise<void> {
       process.exit(1);
     });
   } catch (error) {
-    const known = error instanceof OrchestratorError;
-    process.stderr.write(`${pc.red('cannot start')}: ${known ? error.message : (error as Error).stack}\n`);
+    process.stderr.write(`${pc.red('cannot start')}: ${whyNot(error as Error)}\n`);
     process.exit(1);
   }
   if (process.stdout.isTTY) process.stdout.write(`${welcome(server)}\n`);
   else log.info({ url: server.url, agents: server.agents.map((a) => a.description.agent_id) }, 'listening');
+  let stopping = false;
   const stop = (signal: string) => {
+    // Ctrl-C under npm arrives twice, and a second signal must not cut short what the first one promised.
+    if (stopping) return;
+    stopping = true;
     log.info({ signal }, 'stopping: no new work, running calls may finish');
     setTimeout(() => process.exit(1), STOP_MS).unref();
     server.close().then(
@@ -34,8 +37,18 @@ export async function serve(configure: () => Config): Promise<void> {
       },
     );
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** One line for whoever can do something about it, a stack for whoever must debug this program. */
+function whyNot(error: Error & NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string }): string {
+  if (error instanceof OrchestratorError) return error.message;
+  if (error.syscall === 'listen' && error.code === 'EADDRINUSE') {
+    return `something else listens on ${error.address}:${error.port} already; stop it, or set another ORCHESTRATOR_PORT`;
+  }
+  if (error.syscall === 'listen' || error.syscall === 'getaddrinfo') return `${error.message}; set another HOST or ORCHESTRATOR_PORT`;
+  return error.stack ?? error.message;
 }
 
 function welcome({ url, ledger, agents }: Server): string {

@@ -142,10 +142,16 @@ const PLANTS: Plant[] = [
   [
     'one class extends Error',
     {
+      'kernel/early.ts': 'class Early extends Error {}',
       'kernel/errors.ts': 'class OrchestratorError extends Error {} class Second extends Error {}',
       'api/a.filter.ts': 'class A extends HttpException {} class B extends OrchestratorError {} class C extends Port {}',
     },
-    ['kernel/errors.ts: Second extends Error', 'api/a.filter.ts: A extends HttpException', 'api/a.filter.ts: B extends OrchestratorError'],
+    [
+      'kernel/early.ts: Early extends Error',
+      'kernel/errors.ts: Second extends Error',
+      'api/a.filter.ts: A extends HttpException',
+      'api/a.filter.ts: B extends OrchestratorError',
+    ],
   ],
   [
     'a command or query has one handler',

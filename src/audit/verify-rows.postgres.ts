@@ -3,7 +3,7 @@
  * verify.postgres.ts. Numbers travel as text, and pages go on after a whole key, so that no damage can make a page skip or repeat.
  */
 import type { Tx } from '../ledger/database.postgres.js';
-import { payloadsOf } from '../ledger/payload.postgres.js';
+import { payloadSize, payloadsNamed, payloadsOf } from '../ledger/payload.postgres.js';
 import type { EventFacts } from './verify.js';
 import type { Erasure } from './verify-payload.js';
 import type { EventRow } from './verify-record.js';
@@ -73,20 +73,27 @@ export interface EventCursor {
   readonly id: string;
 }
 
-/** The next events up to the end of stream `upTo`, with everything that belongs to them, and where to go on: null: no more. */
-export async function eventsAfter(tx: Tx, after: EventCursor, upTo: string): Promise<{ events: EventFacts[]; next: EventCursor | null }> {
-  const rows = await tx.named<EventRow>(
+/** An event before its payload is read. */
+export type SizedRow = EventRow & { readonly size: number };
+
+/** The next events up to the end of stream `upTo`, and where to go on; null: no more. */
+export async function eventsAfter(tx: Tx, after: EventCursor, upTo: string): Promise<{ rows: SizedRow[]; next: EventCursor | null }> {
+  const rows = await tx.named<SizedRow>(
     'verify_events',
     `SELECT e.id::text AS id, e.event_id, e.stream, e.seq::text AS seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent,
-            e.capability, e.status, e.error_code, e.record, e.hash
+            e.capability, e.status, e.error_code, e.record, e.hash, ${payloadSize('e.id')}::float8 AS size
        FROM event e WHERE (e.stream, e.seq, e.id) > ($1, $2::bigint, $3::bigint) AND e.stream <= $4 ORDER BY e.stream, e.seq, e.id LIMIT ${EVENTS}`,
     [after.stream, after.seq, after.id, upTo],
   );
+  return { rows, next: rows.length < EVENTS ? null : rows.at(-1)! };
+}
+
+/** The events with everything that belongs to them. */
+export async function completed(tx: Tx, rows: readonly EventRow[]): Promise<EventFacts[]> {
   const ids = rows.map((row) => row.id);
   const standings = await standingsOf(tx, ids);
   const payloads = await payloadsOf(tx, ids);
-  const events = rows.map((row) => ({ row, payload: payloads.get(Number(row.id)) ?? [], standing: standings.get(row.id) ?? NOWHERE }));
-  return { events, next: rows.length < EVENTS ? null : rows.at(-1)! };
+  return rows.map((row) => ({ row, payload: payloads.get(Number(row.id)) ?? [], standing: standings.get(row.id) ?? NOWHERE }));
 }
 
 const NOWHERE = { leaves: [], pending: null };
@@ -185,10 +192,8 @@ async function withFirsts(tx: Tx, rows: readonly SessionRow[]): Promise<SessionF
     'SELECT id::text AS id, stream, event_id FROM event WHERE seq = 1 AND stream = ANY($1::text[])',
     [streams],
   );
-  const payloads = await payloadsOf(
-    tx,
-    events.map((event) => event.id),
-  );
+  const ids = events.map((event) => event.id);
+  const payloads = await payloadsNamed(tx, ids, 'session');
   const firsts = new Map(events.map(({ id, stream, event_id }) => [stream, { id: event_id, payload: payloads.get(Number(id)) ?? [] }]));
   return rows.map(({ tenant, name, stream, earlier }) => ({
     tenant,

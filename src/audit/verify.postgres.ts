@@ -19,6 +19,7 @@ import type { Tx } from '../ledger/database.postgres.js';
 import { orphanedPayloads } from '../ledger/payload.postgres.js';
 import { type EventFacts, Verification, type VerifyMessage, type VerifyProgress, type VerifyScope } from './verify.js';
 import {
+  completed,
   countEvents,
   type EventCursor,
   erasuresAfter,
@@ -36,14 +37,18 @@ import {
 } from './verify-rows.postgres.js';
 import { checkSession } from './verify-session.js';
 
-/** Checked in one go. A server verifies between its calls, none of which should wait for longer than these take; and the reading ahead goes on. */
+/** Bytes of payload held at once, twice: what is checked, and what is read ahead. A single event may have more. */
+const HELD_BYTES = 4 * 1024 * 1024;
+/** Checked in one go. A server verifies between its calls, none of which should wait for longer than these take; and the reading goes on. */
 const SLICE = 200;
+/** Whoever waits for his leaf was only just recorded, or has it after this time, or nobody sequences. */
+const SECOND_LOOK_MS = 1000;
 
 /** Progress after every page, and in the end the verdict. One statement at a time: a `Tx` will do. */
 export async function* verifyLedger(db: Tx, scope: VerifyScope = {}): AsyncGenerator<VerifyMessage> {
   const verification = new Verification(scope.session ? 'session' : 'ledger');
   yield* scope.session ? verifySession(db, verification, scope.session) : verifyAll(db, verification);
-  verification.sequence.stillLate(await stillPending(db, verification.sequence.late()));
+  await lookAgain(db, verification);
   await explain(db, verification);
   yield verification.verdict();
 }
@@ -85,21 +90,34 @@ async function* verifySession(
   checkSession(found, verification.report);
 }
 
-/** Yields after each page how many events have been checked so far. While one page is checked the next is read. */
+/** Yields how many events have been checked so far. While some are checked the next are read. */
 async function* walk(db: Tx, verification: Verification, after: EventCursor, upTo: string): AsyncGenerator<number> {
-  let reading: ReturnType<typeof eventsAfter> | null = ahead(eventsAfter(db, after, upTo));
+  const pages = read(db, after, upTo);
+  let reading = ahead(pages.next());
   try {
-    while (reading !== null) {
-      const page: { events: EventFacts[]; next: EventCursor | null } = await reading;
-      reading = page.next && ahead(eventsAfter(db, page.next, upTo));
-      for (let i = 0; i < page.events.length; i += SLICE) {
-        for (const event of page.events.slice(i, i + SLICE)) verification.event(event);
+    for (let page = await reading; !page.done; page = await reading) {
+      reading = ahead(pages.next());
+      for (let i = 0; i < page.value.length; i += SLICE) {
+        for (const event of page.value.slice(i, i + SLICE)) verification.event(event);
         await new Promise(setImmediate);
       }
       yield verification.report.events;
     }
   } finally {
-    await reading?.catch(() => undefined);
+    await reading.catch(() => undefined);
+  }
+}
+
+async function* read(db: Tx, after: EventCursor, upTo: string): AsyncGenerator<EventFacts[], void> {
+  for (let from: EventCursor | null = after; from !== null; ) {
+    const { rows, next }: Awaited<ReturnType<typeof eventsAfter>> = await eventsAfter(db, from, upTo);
+    for (let start = 0; start < rows.length; ) {
+      let end = start;
+      for (let bytes = 0; end < rows.length && (end === start || bytes + rows[end]!.size <= HELD_BYTES); end++) bytes += rows[end]!.size;
+      yield await completed(db, rows.slice(start, end));
+      start = end;
+    }
+    from = next;
   }
 }
 
@@ -143,6 +161,13 @@ async function walkSessions(db: Tx, { report }: Verification): Promise<void> {
     for (const session of sessions) checkSession(session, report);
     after = next;
   }
+}
+
+async function lookAgain(db: Tx, { sequence }: Verification): Promise<void> {
+  const late = await stillPending(db, sequence.late());
+  if (late.length === 0) return;
+  await new Promise((wake) => setTimeout(wake, SECOND_LOOK_MS));
+  sequence.stillLate(await stillPending(db, late));
 }
 
 async function explain(db: Tx, { payload }: Verification): Promise<void> {

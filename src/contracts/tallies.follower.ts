@@ -1,13 +1,13 @@
 /** Keeps the aggregate views: the first follower, and the proof of the machinery. */
 import type { Tx } from '../ledger/database.postgres.js';
 import type { Follower } from '../ledger/follow.worker.js';
-import type { SequencedEvent } from '../ledger/read.postgres.js';
+import type { SequencedColumns } from '../ledger/read.postgres.js';
 import { tally } from './tally.js';
 
 export class Tallies implements Follower {
   readonly name = 'tallies';
 
-  async handle(events: readonly SequencedEvent[], tx: Tx): Promise<void> {
+  async handle(events: readonly SequencedColumns[], tx: Tx): Promise<void> {
     const { contracts, sessions } = tally(events);
     // Sorted, so that no two writers could ever wait for each other in a circle.
     await tx.named(

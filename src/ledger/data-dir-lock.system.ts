@@ -109,15 +109,17 @@ function hold(own: { dataDir: string; run: string; number: number; me: Holder; s
   };
   const lease = options.lease ?? LEASE;
   let renewed = Date.now();
-  const beat = setInterval(async () => {
+  const beatOnce = async () => {
     const ours = await renew(run, number).catch(() => Date.now() - renewed < lease.forMs); // a failing disk is not yet a lost lock
-    if (ours) renewed = Date.now();
-    else {
-      clearInterval(beat);
-      const message = `the lock on the data directory ${dataDir} was lost, so nothing more is written to it: see who else uses or cleans it, then start again`;
-      options.lost?.(new OrchestratorError('data_dir_locked', message));
+    if (ours) {
+      renewed = Date.now();
+      return;
     }
-  }, lease.beatMs);
+    clearInterval(beat);
+    const message = `the lock on the data directory ${dataDir} was lost, so nothing more is written to it: see who else uses or cleans it, then start again`;
+    options.lost?.(new OrchestratorError('data_dir_locked', message));
+  };
+  const beat = setInterval(() => void beatOnce(), lease.beatMs);
   beat.unref();
   return {
     setHttpPort: (port) => write({ port }),

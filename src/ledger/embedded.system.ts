@@ -59,7 +59,9 @@ export async function openEmbedded(dataDir: string, options: EmbeddedOptions = {
       { cluster: clusterOf(directory), exists: await hasCluster(directory), socket },
       { log, broken: failed },
     );
+    if (failure) throw failure; // the lock went while the engine was starting
   } catch (error) {
+    await engine?.kill();
     await release();
     throw error;
   }

@@ -7,12 +7,12 @@
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
 import { askForRetry, enrol, lockCursor, moveCursor, noteError, type Parked, park, parkedStreams, unpark } from './follow.postgres.js';
-import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.postgres.js';
+import { columnsAfter, type SequencedColumns, sequencedOfStream } from './read.postgres.js';
 
 /** Handles events in idx order through `tx` alone. Throwing undoes the batch; it is tried again. Not retryable inside: keep it pure. */
 export interface Follower {
   readonly name: string;
-  handle(events: readonly SequencedEvent[], tx: Tx): Promise<void>;
+  handle(events: readonly SequencedColumns[], tx: Tx): Promise<void>;
 }
 
 const MOST = 500;
@@ -82,7 +82,7 @@ export class FollowWorker implements Worker {
     return this.db.transaction(async (tx) => {
       const cursor = await lockCursor(tx, this.follower.name);
       if (cursor === undefined) return false;
-      const events = await sequencedAfter(tx, cursor, this.limit);
+      const events = await columnsAfter(tx, cursor, this.limit);
       if (events.length === 0) return false;
       const parked = new Set((await parkedStreams(tx, this.follower.name)).map((p) => p.stream));
       const open = events.filter((e) => !parked.has(e.stream));
@@ -114,7 +114,7 @@ export class FollowWorker implements Worker {
       const cursor = await lockCursor(tx, this.follower.name);
       if (cursor === undefined) return;
       const parked = new Set((await parkedStreams(tx, this.follower.name)).map((p) => p.stream));
-      const next = (await sequencedAfter(tx, cursor, 1))[0];
+      const next = (await columnsAfter(tx, cursor, 1))[0];
       if (!next || parked.has(next.stream)) return;
       await park(tx, this.follower.name, { stream: next.stream, idx: next.idx, error: error.message });
       await moveCursor(tx, this.follower.name, next.idx);

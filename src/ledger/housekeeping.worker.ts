@@ -30,7 +30,8 @@ const WAL = `
 /**
  * The rules of autovacuum, with its scale factors: dead rows, rows inserted since the last VACUUM, rows changed since the last
  * ANALYZE, and the age at which transaction ids must be frozen. The catalog is included, migrations leave dead rows there too.
- * The ones with the most dead rows come first: small hot tables, where dead rows cost every reader.
+ * The ones with the most dead rows come first: small hot tables, where dead rows cost every reader. A growing table is vacuumed in
+ * small steps, since nothing is appended meanwhile.
  */
 const DUE = `
   WITH seen AS (
@@ -39,9 +40,9 @@ const DUE = `
     FROM pg_stat_all_tables s JOIN pg_class c ON c.oid = s.relid
     WHERE c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 't')
   SELECT name, changed > 50 + 0.1 * rows AND name NOT LIKE 'pg_toast.%' AS stale,
-         dead > 50 + 0.2 * rows OR inserted > 1000 + 0.2 * rows OR age > 100000000 AS full
+         dead > 50 + 0.2 * rows OR inserted > 1000 + least(0.2 * rows, 50000) OR age > 100000000 AS full
   FROM seen
-  WHERE dead > 50 + 0.2 * rows OR inserted > 1000 + 0.2 * rows OR age > 100000000 OR (changed > 50 + 0.1 * rows AND name NOT LIKE 'pg_toast.%')
+  WHERE dead > 50 + 0.2 * rows OR inserted > 1000 + least(0.2 * rows, 50000) OR age > 100000000 OR (changed > 50 + 0.1 * rows AND name NOT LIKE 'pg_toast.%')
   ORDER BY dead / (1 + rows) DESC
   LIMIT 50`;
 

@@ -19,15 +19,32 @@ export interface PayloadRow {
   readonly keyId: string | null;
 }
 
+/** SQL: how many bytes of payload the event with this row id has. Reads none of them. */
+export const payloadSize = (event: string) => `(SELECT coalesce(sum(octet_length(p.bytes)), 0) FROM payload p WHERE p.event = ${event})`;
+
+interface EventPayloadRow {
+  event: number;
+  name: string;
+  bytes: Buffer;
+  key_id: string | null;
+}
+
 /** Disclosures by the row id of their event, which may be given as decimal text. Events without any are absent. */
 export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): Promise<Map<number, PayloadRow[]>> {
+  if (events.length === 0) return new Map();
+  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) ORDER BY event, name';
+  return byEvent(await tx.named<EventPayloadRow>('payloads_of', text, [events]));
+}
+
+/** The same, but of the disclosures only those under this name: the others may be large. */
+export async function payloadsNamed(tx: Tx, events: readonly (number | string)[], name: string): Promise<Map<number, PayloadRow[]>> {
+  if (events.length === 0) return new Map();
+  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = $2 ORDER BY event';
+  return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, name]));
+}
+
+function byEvent(rows: EventPayloadRow[]): Map<number, PayloadRow[]> {
   const found = new Map<number, PayloadRow[]>();
-  if (events.length === 0) return found;
-  const rows = await tx.named<{ event: number; name: string; bytes: Buffer; key_id: string | null }>(
-    'payloads_of',
-    'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) ORDER BY event, name',
-    [events],
-  );
   for (const { event, name, bytes, key_id } of rows) {
     const list = found.get(event);
     if (list) list.push({ name, bytes, keyId: key_id });
@@ -37,7 +54,7 @@ export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): 
 }
 
 const ORPHAN_PAGE = 2000;
-const ORPHANS_SHOWN = 100;
+const ORPHANS_SHOWN = 20;
 
 /**
  * Rows of `payload` that belong to no event; the foreign key forbids them, a damaged table may hold them. Looks at one page of rows, those

@@ -30,6 +30,18 @@ export interface SequencedEvent extends EventRow {
 export const EVENT_COLUMNS =
   'e.id, e.event_id, e.stream, e.seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent, e.capability, e.status, e.error_code, e.record, e.hash';
 
+/** A sequenced event without its bytes, for those who need only the columns: the bytes are most of what reading costs. */
+export type SequencedColumns = Omit<SequencedEvent, 'record' | 'hash'>;
+
+export async function columnsAfter(tx: Tx, idx: number, limit: number): Promise<SequencedColumns[]> {
+  return tx.named(
+    'columns_after',
+    `SELECT e.id, e.event_id, e.stream, e.seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent, e.capability, e.status, e.error_code,
+            l.idx, l.sequenced_at FROM leaf l JOIN event e ON e.id = l.event WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
+    [idx, limit],
+  );
+}
+
 /** The sequenced ledger after `idx`, in its order. */
 export async function sequencedAfter(tx: Tx, idx: number, limit: number): Promise<SequencedEvent[]> {
   return tx.named(

@@ -1,17 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { bridge, Inbox } from '../../src/ledger/embedded/bridge.system.js';
 import { type Embedded, openEmbedded } from '../../src/ledger/embedded.system.js';
+import { embeddedDirectory } from '../support/databases.js';
 
 let scratch: string;
 let embedded: Embedded;
 let clients: pg.Client[] = [];
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'ao-session-'));
-  embedded = await openEmbedded(join(scratch, 'data'));
+  scratch = await embeddedDirectory();
+  embedded = await openEmbedded(scratch);
   const client = await connect();
   await client.query('CREATE TABLE t(n int PRIMARY KEY)');
   await client.end();

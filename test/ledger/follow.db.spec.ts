@@ -3,19 +3,19 @@ import type { Database, Tx } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
 import { askForRetry, enrol, followers, lockCursor, parkedStreams } from '../../src/ledger/follow.postgres.js';
 import { type Follower, FollowWorker } from '../../src/ledger/follow.worker.js';
-import type { SequencedEvent } from '../../src/ledger/read.postgres.js';
+import type { SequencedColumns } from '../../src/ledger/read.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { contractIntent, newStream } from '../support/intents.js';
 
 /** Copies event ids into a table of its own, so that effect and cursor can be compared; may be told to choke. */
 class Copier implements Follower {
-  choke: (event: SequencedEvent) => boolean = () => false;
+  choke: (event: SequencedColumns) => boolean = () => false;
   batches: number[] = [];
 
   constructor(readonly name: string) {}
 
-  async handle(events: readonly SequencedEvent[], tx: Tx): Promise<void> {
+  async handle(events: readonly SequencedColumns[], tx: Tx): Promise<void> {
     this.batches.push(events.length);
     for (const event of events) {
       await tx.query('INSERT INTO copied (follower, idx, stream, seq) VALUES ($1, $2, $3, $4)', [

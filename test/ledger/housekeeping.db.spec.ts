@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Embedded, openEmbedded } from '../../src/ledger/embedded.system.js';
 import { EmbeddedHousekeeping, type Query } from '../../src/ledger/housekeeping.worker.js';
+import { embeddedDirectory } from '../support/databases.js';
 
 const MB = 1024 * 1024;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -15,7 +15,7 @@ let query: Query;
 let running: EmbeddedHousekeeping[] = [];
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'ao-keep-'));
+  scratch = await embeddedDirectory();
   embedded = await openEmbedded(scratch);
   pool = new pg.Pool({ host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres', max: 1, idleTimeoutMillis: 0 });
   query = async (sql) => (await pool.query(sql)).rows;

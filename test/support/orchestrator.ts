@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import request from 'supertest';
 import { readConfig } from '../../src/config.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
-import { type Server, startServer } from '../../src/server.js';
+import { type Server, startServer } from '../../src/server.system.js';
 import { agentsFile, EXAMPLE, type MakePlace, MOODY, type Place } from './place.js';
 import { expectSound } from './sound.js';
 

@@ -25,7 +25,7 @@ const SYNC = frame('S');
 const FORGET = [SYNC, frame('Q', 'ROLLBACK\0'), frame('Q', 'DISCARD ALL\0')];
 const BUSY = frame(
   'E',
-  'SFATAL\0VFATAL\0C53300\0Mthe embedded database has one session and somebody uses it: use a pool of one connection\0\0',
+  'SFATAL\0VFATAL\0C53300\0Mthe embedded database has one session and it is taken: use a pool of one connection, or stop who has it\0\0',
 );
 
 export async function bridge(path: string, session: Session, patienceMs = PATIENCE_MS): Promise<Bridge> {

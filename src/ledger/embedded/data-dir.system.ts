@@ -59,7 +59,7 @@ export async function hasCluster(dataDir: string): Promise<boolean> {
   }
   if (version === POSTGRES_MAJOR) return true;
   throw unfit(
-    `${cluster} was written by PostgreSQL ${version}, this program embeds ${POSTGRES_MAJOR}: open it with the release that wrote it and move the ledger with pg_dump, or ${OTHERWISE}`,
+    `${cluster} was written by PostgreSQL ${version}, this program embeds ${POSTGRES_MAJOR}: open it with the release that wrote it, or ${OTHERWISE}`,
   );
 }
 

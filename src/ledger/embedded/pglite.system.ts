@@ -91,7 +91,7 @@ export async function startPostgres(directory: string, watch: Watch): Promise<Po
   const disk = new DurableFS(directory);
   const complaints: string[] = [];
   const onStderr = (line: string) => {
-    if (!/^pglitec:|skipping missing configuration file/.test(line)) watch.log(line);
+    if (!/^pglitec:|skipping missing configuration file/.test(line)) watch.log(`PostgreSQL: ${line.replace(/^\S+ \S+ \w+ \[\d+\] /, '')}`);
     if (/PANIC|FATAL|Aborted/.test(line)) complaints.push(line.replace(/^.*?(PANIC|FATAL):\s*/, '$1: '));
     return false;
   };
@@ -123,7 +123,6 @@ export async function startPostgres(directory: string, watch: Watch): Promise<Po
       if (failure) throw failure;
       const answers: Buffer[] = [];
       await pglite.execProtocolRawStream(messages, { syncToFs: false, onRawData: (bytes) => answers.push(Buffer.from(bytes)) });
-      if (failure) throw failure; // the answer may be an ERROR that says nothing was written, which nobody knows
       return answers;
     },
     sql: async (statement) => void (await pglite.exec(statement)),

@@ -82,10 +82,13 @@ async function run(options: EngineOptions): Promise<void> {
       log: (message) => report({ kind: 'log', message }),
       broken: (error) => failed('broken', error),
     });
-    parentPort!.once('message', async () => {
-      await engine.close();
+    const close = async () => {
+      await engine
+        .close()
+        .catch((error: Error) => report({ kind: 'log', message: `the embedded database did not close in good order: ${error.message}` }));
       process.exit(); // of this thread only
-    });
+    };
+    parentPort!.once('message', () => void close());
     report({ kind: 'ready' });
   } catch (error) {
     failed('refused', error);

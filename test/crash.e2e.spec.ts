@@ -1,0 +1,173 @@
+/**
+ * kill -9 under load. What a caller was told must be in the ledger, whatever moment the process died at; what he was not told must be
+ * there as a whole or not at all; and nothing stays open.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import type { Database } from '../src/ledger/database.postgres.js';
+import { type Load, send, startLoad } from './support/load.js';
+import { until } from './support/orchestrator.js';
+import { describeEachPlace, emptyPlace, inspect, type Place } from './support/place.js';
+import { endAll, type Process, spawnOrchestrator } from './support/process.js';
+import { expectSound } from './support/sound.js';
+
+const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 5);
+/** Of the start, per kind of database. */
+const START_ROUNDS = Math.max(2, Math.min(ROUNDS, 4));
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const upTo = (milliseconds: number) => Math.round(Math.random() * milliseconds);
+
+jest.setTimeout(180_000);
+afterEach(endAll);
+
+async function kill(own: Process): Promise<void> {
+  own.signal('SIGKILL');
+  expect(await own.ended).toEqual({ code: null, signal: 'SIGKILL' });
+}
+
+async function stop(own: Process): Promise<void> {
+  own.signal('SIGTERM');
+  expect([await own.ended, own.stderr()]).toEqual([{ code: 0, signal: null }, '']);
+}
+
+/**
+ * Others may close what a process had open only when it was unseen for 30 s. It is the clock that is simulated here, nothing else: the
+ * dead process renewed its row a moment ago. Embedded, nobody else can be alive and the start closes everything.
+ */
+async function thirtySecondsLater(place: Place): Promise<void> {
+  if (place.settings.DATABASE_URL === undefined) return;
+  await inspect(place, (db) => db.query(`UPDATE instance SET seen_at = seen_at - interval '31 s'`));
+}
+
+async function nothingOpen(url: string): Promise<void> {
+  await until(
+    'nothing is open',
+    async () => ((await (await fetch(`${url}/v1/status`)).json()) as { ledger: { open_requests: number } }).ledger.open_requests === 0,
+    20_000,
+  );
+}
+
+/** Who used a key asks again: the same answer if there was one, one answer if there was none. */
+async function expectSameAnswers(url: string, { acknowledged, unanswered }: Load): Promise<string[]> {
+  const pool = new Pool(url, { connections: 4 });
+  try {
+    for (const { answer, ...sent } of acknowledged.filter((a) => a.key !== undefined).slice(-30)) {
+      expect(await send(pool, sent)).toEqual({ status: 200, body: answer });
+    }
+    const settled: string[] = [];
+    for (const sent of unanswered.filter((u) => u.key !== undefined)) {
+      const { status, body } = await send(pool, sent);
+      expect([status, body]).toEqual([200, expect.objectContaining({ contract_id: expect.any(String) })]);
+      expect(await send(pool, sent)).toEqual({ status, body });
+      settled.push((body as { contract_id: string }).contract_id);
+    }
+    return settled;
+  } finally {
+    await pool.destroy();
+  }
+}
+
+/** Returns how many calls the crash interrupted. */
+async function expectNothingLost(db: Database, { acknowledged, unanswered }: Load, settled: string[]): Promise<number> {
+  const rows = await db.query<{ request: string; hash: string; status: string; code: string | null }>(
+    `SELECT in_reply_to AS request, encode(hash, 'hex') AS hash, status, error_code AS code FROM event WHERE type = 'contract.response'`,
+  );
+  const responses = new Map(rows.map((r) => [r.request, r]));
+  const lost = acknowledged.filter(({ answer }) => responses.get(answer.contract_id)?.hash !== answer.receipt.hash);
+  expect(lost).toEqual([]);
+  expect(responses.size).toBe(rows.length); // no REQUEST answered twice
+  expect(await db.query('SELECT id FROM open_request')).toEqual([]);
+
+  const contracts = acknowledged.length + unanswered.length;
+  expect(rows.length).toBeGreaterThanOrEqual(acknowledged.length);
+  expect(rows.length).toBeLessThanOrEqual(contracts); // nothing was done that nobody asked for
+  expect(settled.filter((id) => !responses.has(id))).toEqual([]);
+  const [keys] = await db.query<{ n: number }>('SELECT count(DISTINCT request) AS n FROM idempotency');
+  expect(keys!.n).toBe([...acknowledged, ...unanswered].filter((s) => s.key !== undefined).length);
+  return rows.filter((r) => r.code === 'interrupted').length;
+}
+
+describeEachPlace('kill -9', (make) => {
+  it.each(Array.from({ length: ROUNDS }, (_, i) => i + 1))('under load loses nothing that was acknowledged, round %i', async (round) => {
+    const began = Date.now();
+    const place = await make();
+    const kind = place.settings.DATABASE_URL === undefined ? 'embedded' : 'PostgreSQL';
+
+    const victim = await spawnOrchestrator(place);
+    const load = startLoad(await victim.url, `round ${round}`);
+    await load.begun;
+    const after = upTo(500);
+    await sleep(after);
+    await kill(victim);
+    await load.over;
+    expect(load.odd).toEqual([]);
+    expect(load.unanswered.length).toBeGreaterThan(0); // else it was not under load
+
+    await thirtySecondsLater(place);
+    const again = round % 2 === 0;
+    if (again) {
+      const recovering = await spawnOrchestrator(place);
+      await sleep(upTo(1500));
+      await kill(recovering);
+      await thirtySecondsLater(place);
+    }
+    const heir = await spawnOrchestrator(place);
+    const url = await heir.url;
+    await nothingOpen(url);
+    const settled = await expectSameAnswers(url, load);
+    await stop(heir);
+
+    const interrupted = await inspect(place, async (db) => {
+      const n = await expectNothingLost(db, load, settled);
+      await expectSound(db);
+      return n;
+    });
+    await place.drop();
+    const { acknowledged, unanswered } = load;
+    say(
+      `crash ${round}/${ROUNDS} on ${kind}: killed ${after} ms after the first answer${again ? ' and once more while recovering' : ''}; ` +
+        `${acknowledged.length} acknowledged, ${unanswered.length} not, ${interrupted} interrupted; 0 lost; ${((Date.now() - began) / 1000).toFixed(1)} s`,
+    );
+  });
+});
+
+/** What the killed start had come to, seen from outside. */
+const SIGNS: Record<string, (place: Place) => Promise<boolean> | boolean> = {
+  embedded: ({ settings }) => existsSync(settings.DATA_DIR),
+  'embedded, its cluster made': ({ settings }) => existsSync(join(settings.DATA_DIR, 'pg')),
+  PostgreSQL: (place) =>
+    inspect(place, async (db) => {
+      const rows = await db.query('SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()');
+      return rows.length > 0;
+    }),
+};
+
+const kinds = Object.keys(SIGNS).filter((kind) => process.env[kind === 'PostgreSQL' ? 'AO_TEST_SERVER' : 'AO_TEST_EMBEDDED_TEMPLATE']);
+
+describe.each(kinds)('kill -9 during the first start on %s', (kind) => {
+  it('is followed by a start that finds all or nothing of the schema', async () => {
+    const place = await emptyPlace(kind === 'PostgreSQL');
+    const moments: number[] = [];
+    for (let round = 0; round < START_ROUNDS; round++) {
+      const victim = await spawnOrchestrator(place);
+      await until('it has begun', () => SIGNS[kind]!(place), 60_000);
+      moments.push(upTo(kind === 'embedded' ? 1500 : 300));
+      await sleep(moments.at(-1));
+      await kill(victim);
+    }
+    const survivor = await spawnOrchestrator(place);
+    const pool = new Pool(await survivor.url);
+    const sent = { body: { session_id: 'after', capability: 'echo', parameters: { text: 'alive' } }, key: undefined };
+    expect(await send(pool, sent)).toMatchObject({ status: 200, body: { success: true, receipt: { seq: 2 } } });
+    await pool.destroy();
+    await stop(survivor);
+    await inspect(place, async (db) => {
+      await expectSound(db);
+      expect((await db.query<{ n: number }>(`SELECT count(*) AS n FROM event WHERE type = 'agent.registered'`))[0]!.n).toBe(2);
+    });
+    await place.drop();
+    say(`crash during the first start on ${kind}: killed ${moments.join(', ')} ms after it began; the next start is whole`);
+  });
+});
