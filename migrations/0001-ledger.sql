@@ -32,9 +32,10 @@ CREATE TABLE event (
 CREATE UNIQUE INDEX event_one_terminal ON event (in_reply_to) WHERE type = 'contract.response';
 CREATE UNIQUE INDEX event_one_seal ON event (stream) WHERE type = 'session.closed';
 
--- The erasable part: the JCS bytes of [salt, name, value]. The record holds only their digest.
+-- The erasable part: the JCS bytes of [salt, name, value]. The record holds only their digest. No foreign key here and on leaf: both are written
+-- by joining the event they belong to, a check per row would lock every event again, and verify finds what belongs to nothing.
 CREATE TABLE payload (
-  event  bigint NOT NULL REFERENCES event (id),
+  event  bigint NOT NULL,                 -- event.id
   name   text COLLATE "C" NOT NULL,
   bytes  bytea NOT NULL,
   key_id text,                            -- null: not encrypted
@@ -49,7 +50,7 @@ CREATE TABLE pending (
 -- The global order. idx is dense from 0 and never restarts.
 CREATE TABLE leaf (
   idx          bigint PRIMARY KEY,
-  event        bigint NOT NULL UNIQUE REFERENCES event (id),
+  event        bigint NOT NULL UNIQUE,    -- event.id
   hash         bytea NOT NULL,
   sequenced_at timestamptz NOT NULL,
   digest       bytea NOT NULL             -- SHA-256 over the other four, so that a damaged row is found; no part of the tree

@@ -98,7 +98,7 @@ describeEachPlace('kill -9', (make) => {
     const victim = await spawnOrchestrator(place);
     const load = startLoad(await victim.url, `round ${round}`);
     await load.begun;
-    const after = upTo(500);
+    const after = upTo(800);
     await sleep(after);
     await kill(victim);
     await load.over;

@@ -8,100 +8,127 @@ import type { Database, Tx } from './database.postgres.js';
 import { insertPayload } from './payload.postgres.js';
 import { emptyStream, type Seal, type StreamState } from './stream.js';
 
-/** What a batch has besides events; a part without rows still costs its start in the executor, so it is left out. */
+/** What a batch contains. A part without rows still costs its start in the executor, half of what one event costs, so it is left out. */
 interface Parts {
+  readonly opens: boolean;
+  readonly answers: boolean;
   readonly keys: boolean;
   readonly names: boolean;
 }
 
-// Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys.
-// So two batches never wait for each other in a circle. The result has one row per stream: won, or why not; all false: the race is lost.
-const appendSql = ({ keys, names }: Parts) => `
-WITH
-want AS MATERIALIZED (
-  SELECT * FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::bytea[]) AS w(stream, base, seq, head)
-),
-new_event AS MATERIALIZED (
-  SELECT * FROM unnest($5::text[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-                       $14::text[], $15::text[], $16::text[], $17::text[], $18::bytea[], $19::bytea[])
-    WITH ORDINALITY AS e(stream, seq, event_id, type, time, task, cause, in_reply_to, from_agent, to_agent, capability, status, error_code, record, hash, ord)
-),
--- Already answered in this snapshot. One answered after the snapshot has moved the head, and the claim below loses instead.
-answered AS (
-  SELECT DISTINCT n.stream FROM new_event n JOIN event e ON e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'
-   WHERE n.type = 'contract.response'
-),${keys ? KEYED : ''}${names ? named(keys) : ''}
--- Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the EXISTS refuses to create a stream that the
--- appender thought existed.
-won AS (
-  INSERT INTO stream_head AS h (stream, seq, head, base)
-  SELECT w.stream, w.seq, w.head, w.base FROM want w
-   WHERE w.stream NOT IN (SELECT stream FROM answered)
-     ${keys ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
-     ${names ? 'AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))' : ''}
-     AND (w.base = '' OR EXISTS (SELECT 1 FROM stream_head s WHERE s.stream = w.stream))
-   ORDER BY w.stream COLLATE "C"
-  ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, head = excluded.head, base = excluded.base WHERE h.head = excluded.base
-  RETURNING h.stream
-),
--- ORDER BY: identity values are given after the sort, so id order is seq order inside a stream; the sequencer relies on it.
-ins AS (
-  INSERT INTO event (event_id, stream, seq, type, time, task, cause, in_reply_to, from_agent, to_agent, capability, status, error_code, record, hash)
-  SELECT n.event_id, n.stream, n.seq, n.type, n.time, n.task, n.cause, n.in_reply_to, n.from_agent, n.to_agent, n.capability, n.status, n.error_code,
-         n.record, n.hash
-    FROM new_event n JOIN won USING (stream) ORDER BY n.ord
-  RETURNING id, event_id, stream, type, in_reply_to
-),${insertPayload(20, 21, 22)},
-pend AS (INSERT INTO pending (id) SELECT id FROM ins),
-opened AS (
-  INSERT INTO open_request (id, stream, owner, deadline)
-  SELECT o.id, o.stream, o.owner, clock_timestamp() + make_interval(secs => o.secs)
-    FROM unnest($23::text[], $24::text[], $25::text[], $26::float8[]) AS o(id, stream, owner, secs) JOIN won USING (stream)
-),${keys ? CLAIM_KEYS : ''}
-closed AS (DELETE FROM open_request o USING ins WHERE ins.type = 'contract.response' AND o.id = ins.in_reply_to)
-SELECT w.stream, (won.stream IS NOT NULL) AS won, (a.stream IS NOT NULL) AS answered,
-       ${keys ? '(k.stream IS NOT NULL)' : 'false'} AS keyed, ${names ? '(n.stream IS NOT NULL AND m.stream IS NULL)' : 'false'} AS renamed
-  FROM want w LEFT JOIN won USING (stream) LEFT JOIN answered a USING (stream)
-       ${keys ? 'LEFT JOIN keyed k USING (stream)' : ''} ${names ? 'LEFT JOIN name n USING (stream) LEFT JOIN named m USING (stream)' : ''}`;
+const EVENT_COLUMNS_IN = [
+  ['stream', 'text'],
+  ['seq', 'bigint'],
+  ['event_id', 'text'],
+  ['type', 'text'],
+  ['time', 'text'],
+  ['task', 'text'],
+  ['cause', 'text'],
+  ['in_reply_to', 'text'],
+  ['from_agent', 'text'],
+  ['to_agent', 'text'],
+  ['capability', 'text'],
+  ['status', 'text'],
+  ['error_code', 'text'],
+  ['record', 'bytea'],
+  ['hash', 'bytea'],
+] as const;
 
-const KEYED = `
-claim AS MATERIALIZED (
-  SELECT * FROM unnest($27::text[], $28::text[], $29::bytea[], $30::text[], $31::bytea[], $32::bytea[]) AS k(stream, scope, key, request, salt, body)
-),
-keyed AS (SELECT DISTINCT k.stream FROM claim k JOIN idempotency i ON i.scope = k.scope AND i.key = k.key),`;
+/**
+ * Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys. So two
+ * batches never wait for each other in a circle. The result says of each stream what became of it; a stream it does not name lost the race.
+ */
+function appendSql({ opens, answers, keys, names }: Parts): string {
+  let last = 0;
+  const unnest = (alias: string, columns: readonly (readonly [string, string])[], ordinality = '') => {
+    const types = columns.map(([, type]) => `$${++last}::${type}[]`).join(', ');
+    return `unnest(${types})${ordinality && ' WITH ORDINALITY'} AS ${alias}(${columns.map(([name]) => name).join(', ')}${ordinality})`;
+  };
+  const text = (...columns: string[]) => columns.map((column) => [column, 'text'] as const);
+  const heads = unnest('w', [
+    ['stream', 'text'],
+    ['base', 'bytea'],
+    ['seq', 'bigint'],
+    ['head', 'bytea'],
+  ]);
+  const events = unnest('n', EVENT_COLUMNS_IN, ', ord');
+  const payload = insertPayload(last + 1, last + 2, last + 3);
+  last += 3;
+  const open = opens && unnest('o', [...text('id', 'stream', 'owner'), ['secs', 'float8']]);
+  const key =
+    keys && unnest('k', [...text('stream', 'scope'), ['key', 'bytea'], ['request', 'text'], ['salt', 'bytea'], ['body', 'bytea']]);
+  const name = names && unnest('n', text('tenant', 'name', 'stream', 'previous'));
+  const columns = EVENT_COLUMNS_IN.map(([column]) => column);
 
-const CLAIM_KEYS = `
-keys AS (
-  INSERT INTO idempotency (scope, key, request, salt, body)
-  SELECT k.scope, k.key, k.request, k.salt, k.body FROM claim k JOIN won USING (stream) ORDER BY k.scope COLLATE "C", k.key
-),`;
+  const parts = [
+    answers && `new_event AS MATERIALIZED (SELECT * FROM ${events})`,
+    // Already answered in this snapshot. One answered after the snapshot has moved the head, and the claim below loses instead.
+    answers &&
+      `answered AS (
+        SELECT DISTINCT n.stream FROM new_event n JOIN event e ON e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'
+         WHERE n.type = 'contract.response')`,
+    key && `claim AS MATERIALIZED (SELECT * FROM ${key})`,
+    keys && 'keyed AS (SELECT DISTINCT k.stream FROM claim k JOIN idempotency i ON i.scope = k.scope AND i.key = k.key)',
+    name && `name AS MATERIALIZED (SELECT * FROM ${name})`,
+    // A name is free, or still belongs to the stream that idleness closed.
+    names &&
+      `named AS (
+        INSERT INTO session AS s (tenant, name, stream, earlier)
+        SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
+         ${keys ? 'WHERE n.stream NOT IN (SELECT stream FROM keyed)' : ''}
+         ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
+        ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
+        RETURNING s.stream)`,
+    // Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the EXISTS refuses to create a stream that the
+    // appender thought existed.
+    `won AS (
+      INSERT INTO stream_head AS h (stream, seq, head, base)
+      SELECT w.stream, w.seq, w.head, w.base FROM ${heads}
+       WHERE (w.base = '' OR EXISTS (SELECT 1 FROM stream_head s WHERE s.stream = w.stream))
+         ${answers ? 'AND w.stream NOT IN (SELECT stream FROM answered)' : ''}
+         ${keys ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
+         ${names ? 'AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))' : ''}
+       ORDER BY w.stream COLLATE "C"
+      ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, head = excluded.head, base = excluded.base WHERE h.head = excluded.base
+      RETURNING h.stream)`,
+    // ORDER BY: identity values are given after the sort, so id order is seq order inside a stream; the sequencer relies on it.
+    `ins AS (
+      INSERT INTO event (${columns.join(', ')})
+      SELECT ${columns.map((column) => `n.${column}`).join(', ')} FROM ${answers ? 'new_event n' : events} JOIN won ON won.stream = n.stream ORDER BY n.ord
+      RETURNING id, event_id, type, in_reply_to)`,
+    payload,
+    'pend AS (INSERT INTO pending (id) SELECT id FROM ins)',
+    open &&
+      `opened AS (
+        INSERT INTO open_request (id, stream, owner, deadline)
+        SELECT o.id, o.stream, o.owner, clock_timestamp() + make_interval(secs => o.secs) FROM ${open} JOIN won ON won.stream = o.stream)`,
+    answers && `closed AS (DELETE FROM open_request o USING ins WHERE ins.type = 'contract.response' AND o.id = ins.in_reply_to)`,
+    keys &&
+      `used AS (
+        INSERT INTO idempotency (scope, key, request, salt, body)
+        SELECT k.scope, k.key, k.request, k.salt, k.body FROM claim k JOIN won ON won.stream = k.stream ORDER BY k.scope COLLATE "C", k.key)`,
+  ];
+  const results = [
+    `SELECT stream, 'won' AS verdict FROM won`,
+    answers && `SELECT stream, 'answered' FROM answered`,
+    keys && `SELECT stream, 'keyed' FROM keyed`,
+    names && `SELECT n.stream, 'renamed' FROM name n WHERE n.stream NOT IN (SELECT stream FROM named)`,
+  ];
+  return `WITH ${parts.filter(Boolean).join(',\n')}\n${results.filter(Boolean).join(' UNION ALL ')}`;
+}
 
-// A name is free, or still belongs to the stream that idleness closed.
-const named = (keys: boolean) => {
-  const p = keys ? 33 : 27;
-  return `
-name AS MATERIALIZED (
-  SELECT * FROM unnest($${p}::text[], $${p + 1}::text[], $${p + 2}::text[], $${p + 3}::text[]) AS n(tenant, name, stream, previous)
-),
-named AS (
-  INSERT INTO session AS s (tenant, name, stream, earlier)
-  SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
-   ${keys ? 'WHERE n.stream NOT IN (SELECT stream FROM keyed)' : ''}
-   ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
-  ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
-  RETURNING s.stream
-),`;
-};
-
-const statement = (parts: Parts) => ({ name: `append${parts.keys ? '_keys' : ''}${parts.names ? '_names' : ''}`, text: appendSql(parts) });
-const PLAIN = [statement({ keys: false, names: false }), statement({ keys: false, names: true })] as const;
-const WITH_KEYS = [statement({ keys: true, names: false }), statement({ keys: true, names: true })] as const;
+const statements = new Map<string, string>();
 
 function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: unknown[] } {
-  const { events, keys, names } = parameters(lanes);
-  const parts = { keys: keys[0]!.length > 0, names: names[0]!.length > 0 };
-  const values = [...events, ...(parts.keys ? keys : []), ...(parts.names ? names : [])];
-  return { ...(parts.keys ? WITH_KEYS : PLAIN)[parts.names ? 1 : 0], values };
+  const { events, opened, keys, names } = parameters(lanes);
+  const has = (columns: unknown[][]) => columns[0]!.length > 0;
+  const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
+  const parts: Parts = { opens: has(opened), answers, keys: has(keys), names: has(names) };
+  const name = ['append', ...Object.entries(parts).flatMap(([part, is]) => (is ? [part] : []))].join('_');
+  const text = statements.get(name) ?? appendSql(parts);
+  statements.set(name, text);
+  const values = [events, parts.opens ? opened : [], parts.keys ? keys : [], parts.names ? names : []].flat();
+  return { name, text, values };
 }
 
 export type Verdict = 'won' | 'lost' | 'answered' | 'keyed' | 'renamed';
@@ -110,21 +137,27 @@ const ANSWER_MS = 15_000;
 
 /** One statement for all lanes. Rejects with the database's error: nothing was written, or nothing is known (outcomeOf). */
 export async function appendLanes(db: Database, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
-  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(lanes)));
+  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(lanes)), lanes);
 }
 
 /** The same while `claimTurn` holds the stream. */
 export async function appendInTurn(tx: Tx, lane: Lane): Promise<Verdict> {
   const { name, text, values } = statementFor([lane]);
-  return verdicts(await tx.named<VerdictRow>(name, text, values)).get(lane.stream)!;
+  return verdicts(await tx.named<VerdictRow>(name, text, values), [lane]).get(lane.stream)!;
 }
 
-type VerdictRow = { stream: string } & Record<Exclude<Verdict, 'lost'>, boolean>;
+interface VerdictRow {
+  readonly stream: string;
+  readonly verdict: Verdict;
+}
 
-function verdicts(rows: VerdictRow[]): Map<string, Verdict> {
-  const of = (row: VerdictRow): Verdict =>
-    row.won ? 'won' : row.keyed ? 'keyed' : row.answered ? 'answered' : row.renamed ? 'renamed' : 'lost';
-  return new Map(rows.map((row) => [row.stream, of(row)]));
+/** A stream that was won is named once; one that was not may have several reasons, of which a used key is the most telling. */
+function verdicts(rows: VerdictRow[], lanes: readonly Lane[]): Map<string, Verdict> {
+  const found = new Map<string, Verdict>(lanes.map((lane) => [lane.stream, 'lost']));
+  for (const reason of ['renamed', 'answered', 'keyed', 'won'] as const) {
+    for (const { stream, verdict } of rows) if (verdict === reason) found.set(stream, verdict);
+  }
+  return found;
 }
 
 /** Queues for the stream's row. Must be a statement of its own: what is read after it sees what the last holder committed. */

@@ -121,7 +121,7 @@ export function fill<T extends { readonly intent: Intent }>(
 }
 
 /** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
-export function parameters(lanes: readonly Lane[]): { events: unknown[][]; keys: unknown[][]; names: unknown[][] } {
+export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names', unknown[][]> {
   const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(3), columns(4), columns(6), columns(4)];
   for (const lane of lanes) {
     push(streams, lane.stream, lane.base, lane.state.seq, lane.state.head);
@@ -137,7 +137,7 @@ export function parameters(lanes: readonly Lane[]): { events: unknown[][]; keys:
     }
     if (lane.opening) push(names, lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '');
   }
-  return { events: [...streams, ...events, ...payloads, ...opened], keys, names };
+  return { events: [...streams, ...events, ...payloads], opened, keys, names };
 }
 
 const columns = (n: number): unknown[][] => Array.from({ length: n }, () => []);

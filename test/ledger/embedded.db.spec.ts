@@ -8,6 +8,9 @@ import { readLock } from '../../src/ledger/data-dir-lock.system.js';
 import { type Embedded, type EmbeddedOptions, openEmbedded } from '../../src/ledger/embedded.system.js';
 import { Child } from '../support/embedded-child.js';
 
+// Each test starts a PostgreSQL or several; on a busy machine that takes its time.
+jest.setTimeout(90_000);
+
 let scratch: string;
 let template: string;
 let undo: (() => Promise<unknown>)[] = [];
@@ -80,7 +83,7 @@ it('kill -9 loses no acknowledged commit, and the directory opens again', async 
   const [row] = (await client.query('SELECT count(*)::int AS n, max(n) AS last, bool_and(length(text) = 300) AS whole FROM written')).rows;
   expect([acknowledged, acknowledged + 1]).toContain(row.last);
   expect(row).toMatchObject({ n: row.last, whole: true });
-}, 20_000);
+});
 
 it('the compiled engine runs in a thread: a long query does not stop the process', async () => {
   const owner = await child();

@@ -56,16 +56,24 @@ export class ConfiguredAgents extends AgentSource {
     }
     if (typeof exported.default !== 'function')
       throw this.wrong(`module "${module}" has no default export that is a class; export default class … extends Agent`);
-    const agent = new exported.default();
+    const agent = this.made(module, exported.default);
     if (typeof agent.execute !== 'function') throw this.wrong(`the class of module "${module}" has no execute(task, {signal})`);
     let described: unknown;
     try {
       described = toJsonValue(agent.description); // as it will be recorded: members that are undefined are not there
     } catch (error) {
-      throw this.wrong(`the description of module "${module}" is not plain data: ${(error as Error).message}`);
+      throw this.wrong(`module "${module}": its description is not plain data: ${(error as Error).message}`);
     }
     const description = this.check(AgentDescription, described, `${this.file}: module "${module}": description`);
     return { description, protocol: 'in-process', endpoint: null, client: new InProcessClient(agent) };
+  }
+
+  private made(module: string, agentClass: new () => Agent): Agent {
+    try {
+      return new agentClass();
+    } catch (error) {
+      throw this.wrong(`module "${module}": new ${agentClass.name}() fails: ${error instanceof Error ? error.message : 'it throws'}`);
+    }
   }
 
   private check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
@@ -76,7 +84,7 @@ export class ConfiguredAgents extends AgentSource {
   }
 
   private wrong(why: string): OrchestratorError {
-    return new OrchestratorError('bad_configuration', `agents file ${this.file}: ${why}`);
+    return new OrchestratorError('bad_configuration', `agents file ${this.file}: ${why.replace(/\s*\n\s*/g, ' ')}`);
   }
 }
 

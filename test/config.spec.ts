@@ -1,0 +1,100 @@
+import { readConfig } from '../src/config.js';
+import { OrchestratorError } from '../src/kernel/errors.js';
+
+/** Variable, what stands in it, and what the refusal must say is allowed. */
+const BAD: [string, string, RegExp][] = [
+  ['ORCHESTRATOR_PORT', 'abc', /expected number/],
+  ['ORCHESTRATOR_PORT', '65536', /<=65535/],
+  ['ORCHESTRATOR_PORT', '-1', />=0/],
+  ['ORCHESTRATOR_PORT', '80.5', /expected int/],
+  ['ORCHESTRATOR_PORT', 'Infinity', /expected (number|int)/],
+  ['TASK_TIMEOUT_SECONDS', '0', />0/],
+  ['TASK_TIMEOUT_SECONDS', '601', /<=600/],
+  ['DATABASE_POOL', '3', />=4/],
+  ['DATABASE_POOL', '101', /<=100/],
+  ['DATABASE_POOL', 'many', /expected number/],
+  ['IDEMPOTENCY_HOURS', '0', />=1/],
+  ['IDEMPOTENCY_HOURS', '1.5', /expected int/],
+  ['IDEMPOTENCY_HOURS', '8761', /<=8760/],
+  ['SESSION_IDLE_MINUTES', '0', />=0\.01/],
+];
+
+const SECRET = [
+  'mysql://me:hunter2@db.example.com/ledger',
+  'me:hunter2@db.example.com/ledger',
+  'hunter2',
+  'http://hunter2',
+  'postgres//me:hunter2@db',
+];
+
+function refusal(env: Record<string, string>): OrchestratorError {
+  try {
+    readConfig(env);
+  } catch (error) {
+    return error as OrchestratorError;
+  }
+  throw new Error(`was not refused: ${JSON.stringify(env)}`);
+}
+
+describe('the configuration', () => {
+  it.each(BAD)('refuses %s=%s, naming variable, value and what is allowed', (name, value, allowed) => {
+    const error = refusal({ [name]: value });
+    expect(error).toBeInstanceOf(OrchestratorError);
+    expect(error.code).toBe('bad_configuration');
+    expect(error.message).toContain(`${name}=${value}: `);
+    expect(error.message.slice(error.message.indexOf(`${name}=${value}: `) + name.length + value.length)).toMatch(allowed);
+    expect(error.message).not.toContain('\n');
+  });
+
+  it('names everything that is wrong at once', () => {
+    const { message } = refusal({ ORCHESTRATOR_PORT: 'x', DATABASE_POOL: '0', HOST: '127.0.0.1', IDEMPOTENCY_HOURS: 'y' });
+    for (const wrong of ['ORCHESTRATOR_PORT=x', 'DATABASE_POOL=0', 'IDEMPOTENCY_HOURS=y']) expect(message).toContain(wrong);
+    expect(message).not.toContain('HOST');
+  });
+
+  it.each(SECRET)('does not echo what may be a secret (%s)', (value) => {
+    const { message } = refusal({ DATABASE_URL: value });
+    expect(message).toMatch(/DATABASE_URL=.*postgres:\/\/user:password@host/);
+    expect(message).not.toContain('hunter2');
+  });
+
+  it('has a default for everything', () => {
+    expect(readConfig({})).toEqual({
+      ORCHESTRATOR_PORT: 8888,
+      HOST: '127.0.0.1',
+      TASK_TIMEOUT_SECONDS: 30,
+      DATABASE_POOL: 10,
+      DATA_DIR: './data/ledger',
+      IDEMPOTENCY_HOURS: 24,
+      AGENTS_FILE: './data/agents.json',
+    });
+  });
+
+  it.each(['', ' ', '\t', undefined])('takes %p for unset', (nothing) => {
+    const names = [...Object.keys(readConfig({})), 'DATABASE_URL', 'SESSION_IDLE_MINUTES'];
+    expect(readConfig(Object.fromEntries(names.map((name) => [name, nothing])))).toEqual(readConfig({}));
+  });
+
+  it('reads what is given, and nothing it does not know', () => {
+    const env = {
+      ORCHESTRATOR_PORT: '0',
+      DATABASE_URL: 'postgresql://me@db/ledger?sslmode=require',
+      SESSION_IDLE_MINUTES: '0.5',
+      PATH: '/bin',
+    };
+    expect(readConfig(env)).toEqual({
+      ...readConfig({}),
+      ORCHESTRATOR_PORT: 0,
+      DATABASE_URL: 'postgresql://me@db/ledger?sslmode=require',
+      SESSION_IDLE_MINUTES: 0.5,
+    });
+  });
+
+  it('is frozen', () => {
+    const config = readConfig({}) as { ORCHESTRATOR_PORT: number };
+    expect(() => {
+      config.ORCHESTRATOR_PORT = 1;
+    }).toThrow(TypeError);
+    expect(config.ORCHESTRATOR_PORT).toBe(8888);
+  });
+});
