@@ -86,16 +86,24 @@ async function* fromServer(
   holder: { pid: number; port: number | null },
   { session }: VerifyScope,
 ): AsyncGenerator<VerifyMessage> {
-  if (holder.port === null)
-    throw new OrchestratorError('ledger_unavailable', `process ${holder.pid} holds ${settings.DATA_DIR} but serves nothing yet; try again`);
+  const held = `process ${holder.pid} holds ${settings.DATA_DIR}`;
+  if (holder.port === null) throw new OrchestratorError('ledger_unavailable', `${held} but serves nothing yet; try again`);
+  if (session && session.tenant !== 'default') {
+    throw new OrchestratorError(
+      'invalid_request',
+      `${held} and answers for the tenant "default" only; stop it to verify another tenant's session`,
+    );
+  }
   const host = ['0.0.0.0', '::'].includes(settings.HOST) ? '127.0.0.1' : settings.HOST;
+  const asking = new AbortController();
+  const silence = setTimeout(() => asking.abort(new Error(`${held} but does not answer on port ${holder.port}`)), 10_000);
   const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${holder.port}/v1/verify`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(session ? { session_id: session.name } : {}),
-  });
-  if (!response.ok || !response.body)
-    throw new OrchestratorError('ledger_unavailable', `the server answered HTTP ${response.status}: ${await response.text()}`);
+    signal: asking.signal,
+  }).finally(() => clearTimeout(silence));
+  if (!response.ok || !response.body) throw new OrchestratorError('ledger_unavailable', `${held} and answered HTTP ${response.status}`);
   yield* readMessages(response.body);
 }
 

@@ -7,7 +7,7 @@ import { newId } from '../kernel/ids.system.js';
 import type { Opening } from '../ledger/batch.js';
 import type { Database, Tx } from '../ledger/database.postgres.js';
 import { newDisclosure } from '../ledger/draft.system.js';
-import { disclosedValues, payloadsOf } from '../ledger/payload.postgres.js';
+import { disclosedValues, payloadsNamed } from '../ledger/payload.postgres.js';
 import type { Seal } from '../ledger/stream.js';
 
 export interface SessionStream {
@@ -85,9 +85,10 @@ export async function sessionNames(tx: Tx, streams: readonly string[]): Promise<
     'SELECT id, stream FROM event WHERE stream = ANY($1::text[]) AND seq = 1',
     [[...new Set(streams)]],
   );
-  const payloads = await payloadsOf(
+  const payloads = await payloadsNamed(
     tx,
     firsts.map((e) => e.id),
+    'session',
   );
   const names = new Map<string, string>();
   for (const { id, stream } of firsts) {

@@ -9,7 +9,7 @@ import pg from 'pg';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Worker } from '../kernel/worker.js';
 import { lookUp, usedKeys } from './append.postgres.js';
-import { fill, type Intent } from './batch.js';
+import { claimsOf, fill, type Intent } from './batch.js';
 import { type Database, outcomeOf } from './database.postgres.js';
 import { type AppendResult, type Attempt, Sender, type Waiting } from './send.postgres.js';
 import { Turns } from './turns.worker.js';
@@ -17,7 +17,7 @@ import { Turns } from './turns.worker.js';
 type Send = (batch: readonly Waiting[]) => Promise<Attempt[]>;
 
 const MAX_LOSSES = 5;
-const MAX_QUEUED = 20_000;
+const MAX_WAITING = 20_000;
 const PAUSE_MS = { first: 50, most: 1000 };
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -26,6 +26,7 @@ export class Appender implements Worker {
   private queue: Waiting[] = [];
   private running: Promise<void> | null = null;
   private pause = 0;
+  private waiting = 0;
   private readonly sender: Sender;
   private readonly turns: Turns;
   private readonly counts = { batches: 0, events: 0, lost: 0, most_losses: 0, contended: 0, halved: 0, last_error: null as string | null };
@@ -46,15 +47,19 @@ export class Appender implements Worker {
    * within `patience` milliseconds (the outcome may then be unknown: never act on such an event), `overloaded` when too much is waiting.
    */
   append(intent: Intent, patience = 5000): Promise<AppendResult> {
-    if (this.queue.length >= MAX_QUEUED && !intent.drafts.some((d) => d.type === 'contract.response')) {
-      const message = `${this.queue.length} events are waiting for the ledger; nothing was recorded, try again later`;
+    if (this.waiting >= MAX_WAITING && !intent.drafts.some((d) => d.type === 'contract.response')) {
+      const message = `${this.waiting} events are waiting for the ledger; nothing was recorded, try again later`;
       return Promise.reject(new OrchestratorError('overloaded', message, { retryAfter: 1 }));
     }
-    return new Promise((resolve, reject) => {
+    this.waiting += 1;
+    const result = new Promise<AppendResult>((resolve, reject) => {
       const waiting = { intent, giveUpAt: Date.now() + patience, resolve, reject, losses: 0, unsure: false, doubted: false };
       if (this.turns.take(waiting)) return;
       this.queue.push(waiting);
       this.run();
+    });
+    return result.finally(() => {
+      this.waiting -= 1;
     });
   }
 
@@ -71,16 +76,17 @@ export class Appender implements Worker {
     while (this.queue.length > 0) await this.commit(this.nextBatch(), (batch) => this.sender.sendFreely(batch));
   }
 
-  /** From the front of the queue; streams under contention go to their turn, a key already in this batch waits for the next. */
+  /** From the front of the queue; streams under contention go to their turn, a key or name already in this batch waits for the next. */
   private nextBatch(): Waiting[] {
-    const keys = new Set<string>();
+    const claims = new Map<string, string>();
     const later: Waiting[] = [];
     const free = this.queue.filter((w) => !this.turns.take(w));
     const { taken, rest } = fill(free, (waiting) => {
-      if (!waiting.intent.key) return true;
-      const key = `${waiting.intent.key.scope} ${waiting.intent.key.key.toString('hex')}`;
-      if (keys.has(key)) later.push(waiting);
-      return keys.has(key) ? false : keys.add(key) !== undefined;
+      const own = claimsOf(waiting.intent);
+      const clash = own.some(([what, by]) => (claims.get(what) ?? by) !== by);
+      if (clash) later.push(waiting);
+      else for (const [what, by] of own) claims.set(what, by);
+      return !clash;
     });
     this.queue = [...later, ...rest];
     return taken;
@@ -162,6 +168,14 @@ export class Appender implements Worker {
     this.again(again);
   }
 
+  /** Somebody holds one of these streams, nobody says which: each waits for its own turn, so that the others need not wait for it. */
+  private loseAll(batch: readonly Waiting[]): void {
+    for (const stream of new Set(batch.map((w) => w.intent.stream))) {
+      const waiting = batch.filter((w) => w.intent.stream === stream);
+      this.lose(stream, waiting, true);
+    }
+  }
+
   private async afterUsedKey(waiting: Waiting[]): Promise<void> {
     const used = await usedKeys(
       this.db,
@@ -178,7 +192,7 @@ export class Appender implements Worker {
   private async afterFailure(batch: Waiting[], error: Error, send: Send): Promise<void> {
     this.sender.forget(batch);
     this.counts.last_error = error.message;
-    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return this.lose(batch[0]!.intent.stream, batch, true);
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return this.loseAll(batch);
     const outcome = outcomeOf(error);
     if (outcome !== 'final') return this.retryLater(batch, error, outcome === 'unknown');
     if (batch.length === 1) return this.refuse(batch[0]!, error);
@@ -230,7 +244,7 @@ export class Appender implements Worker {
   }
 
   status(): Record<string, unknown> {
-    return { queued: this.queue.length, streams_cached: this.sender.cached, taking_turns: this.turns.size, ...this.counts };
+    return { waiting: this.waiting, streams_cached: this.sender.cached, taking_turns: this.turns.size, ...this.counts };
   }
 }
 

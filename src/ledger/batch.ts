@@ -120,6 +120,14 @@ export function fill<T extends { readonly intent: Intent }>(
   return { taken, rest: queue.slice(next) };
 }
 
+/** What only one intent of a batch may write, and who it is: one statement cannot touch a row twice. */
+export function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] {
+  return [
+    ...(key ? [[`key ${key.scope} ${key.key.toString('hex')}`, drafts[0]!.id] as [string, string]] : []),
+    ...(opening ? [[`name ${opening.tenant}/${opening.name}`, stream] as [string, string]] : []),
+  ];
+}
+
 /** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
 export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names', unknown[][]> {
   const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(3), columns(4), columns(6), columns(4)];

@@ -24,6 +24,7 @@ export class Sequencer implements Worker {
   private leading = false;
   private draining = false;
   private scannedAt = 0;
+  private ledAt = 0;
   /** Highest ids sequenced in the last ten seconds, with the time; the one that falls out becomes the low-water id. */
   private marks: { at: number; id: number }[] = [];
   private lowWater = 0;
@@ -64,18 +65,20 @@ export class Sequencer implements Worker {
 
   private async round(): Promise<void> {
     const now = Date.now();
-    while (this.marks.length > 0 && this.marks[0]!.at < now - LATE_MS) this.lowWater = this.marks.shift()!.id;
-    const scan = !this.leading || now - this.scannedAt > SCAN_MS;
+    while (this.marks.length > 0 && this.marks[0]!.at < now - LATE_MS) this.lowWater = Math.max(this.lowWater, this.marks.shift()!.id);
+    // Taking over: somebody else sequenced lately, and what he left behind may lie below our mark.
+    const scan = now - this.ledAt > LATE_MS || now - this.scannedAt > SCAN_MS;
     const { turn, n, last } = await sequence(this.db, scan ? 0 : this.lowWater, BATCH);
     if (turn && scan && n < BATCH) this.scannedAt = now;
     this.leading = turn;
+    if (turn) this.ledAt = now;
     if (n === 0) return;
     this.marks.push({ at: now, id: Math.max(last!, this.marks.at(-1)?.id ?? 0) });
     this.counts.sequenced += n;
     this.counts.rounds += 1;
     if (n === BATCH) this.kicked = true;
-    if (!this.db.embedded) await notifySequenced(this.db);
     this.sequenced();
+    if (!this.db.embedded) await notifySequenced(this.db);
   }
 
   async drain(): Promise<void> {

@@ -39,14 +39,15 @@ export function decide(state: StreamState, drafts: readonly Draft[], expectSeq?:
   if (expectSeq !== undefined && expectSeq !== state.seq) return { code: 'moved', seq: state.seq };
   const asked = new Set<string>();
   const answered = new Set<string>();
+  let seal = state.seal;
   for (const draft of drafts) {
     switch (draft.type) {
       case 'contract.request':
-        if (state.seal) return { code: 'closed', seal: state.seal };
+        if (seal) return { code: 'closed', seal };
         asked.add(draft.id);
         break;
       case 'contract.response': {
-        if (state.seal) return { code: 'closed', seal: state.seal };
+        if (seal) return { code: 'closed', seal };
         const request = draft.members.in_reply_to ?? '';
         const open = (state.open.has(request) || asked.has(request)) && !answered.has(request);
         if (!open) return { code: 'not_open', request };
@@ -54,9 +55,10 @@ export function decide(state: StreamState, drafts: readonly Draft[], expectSeq?:
         break;
       }
       case 'session.closed': {
-        if (state.seal) return { code: 'closed', seal: state.seal };
+        if (seal) return { code: 'closed', seal };
         const open = state.open.size + asked.size - answered.size;
         if (open > 0) return { code: 'busy', open };
+        seal = sealOf(draft);
         break;
       }
       default:
@@ -72,5 +74,7 @@ export function evolve(state: StreamState, draft: Draft, hash: Buffer): void {
   state.head = hash;
   if (draft.type === 'contract.request') state.open.add(draft.id);
   if (draft.type === 'contract.response') state.open.delete(draft.members.in_reply_to ?? '');
-  if (draft.type === 'session.closed') state.seal = { event: draft.id, reason: draft.members.reason ?? 'requested' };
+  if (draft.type === 'session.closed') state.seal = sealOf(draft);
 }
+
+const sealOf = (draft: Draft): Seal => ({ event: draft.id, reason: draft.members.reason ?? 'requested' });

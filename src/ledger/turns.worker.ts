@@ -53,6 +53,12 @@ export class Turns {
       await this.commit(stream, taken);
     }
     turn.running = null;
+    setTimeout(() => this.forget(stream), TURN_MS + 10).unref();
+  }
+
+  private forget(stream: string): void {
+    const turn = this.turns.get(stream);
+    if (turn && !turn.running && turn.until < Date.now()) this.turns.delete(stream);
   }
 
   async drain(): Promise<void> {

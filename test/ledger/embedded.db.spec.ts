@@ -155,6 +155,8 @@ it('the directory, the database and the sockets are closed to everybody else', a
   const dir = join(scratch, 'private', 'data');
   await cp(join(template, 'pg'), join(dir, 'pg'), { recursive: true });
   await chmod(join(dir, 'pg'), 0o777);
+  await mkdir(join(dir, 'run'));
+  await chmod(join(dir, 'run'), 0o777);
   await open(dir);
   for (const each of ['pg', 'run']) expect(((await stat(join(dir, each))).mode & 0o777).toString(8)).toBe('700');
 });

@@ -38,6 +38,8 @@ describe('a stream', () => {
     ['a REQUEST and the seal at once', [], [request(), seal()], 'busy'],
     ['a REQUEST after the seal', [request(), seal()].slice(1), [request()], 'closed'],
     ['a second seal', [seal()], [seal()], 'closed'],
+    ['a REQUEST behind the seal of the same intent', [], [seal(), request()], 'closed'],
+    ['two seals at once', [], [seal(), seal()], 'closed'],
     ['what is no contract after the seal', [seal()], [draft('session.compressed')], null],
   ])('decides on %s', (_what, before, drafts, expected) => {
     expect(decide(given(...before), drafts)?.code ?? null).toBe(expected);
@@ -140,11 +142,7 @@ describe('whatever callers want', () => {
     });
     for (const intent of intents) place(lanes.find((l) => l.stream === intent.stream)!, intent);
     const { events, opened, keys, names } = parameters(lanes);
-    expect(events.map((column) => column.length)).toEqual([
-      ...Array(4).fill(2),
-      ...Array(15).fill(6),
-      ...Array(3).fill(2),
-    ]);
+    expect(events.map((column) => column.length)).toEqual([...Array(4).fill(2), ...Array(15).fill(6), ...Array(3).fill(2)]);
     expect(opened.map((column) => column.length)).toEqual(Array(4).fill(2));
     expect([keys, names].flat().every((column) => column.length === 0)).toBe(true);
   });

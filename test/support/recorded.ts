@@ -77,3 +77,14 @@ export async function expectRecorded(db: Database, answer: Answer): Promise<{ re
 /** What an agent has left in its note. */
 export const noted = async (file: string, line: string): Promise<void> =>
   until(`the agent notes "${line}"`, async () => (await readFile(file, 'utf8').catch(() => '')).split('\n').includes(line));
+
+/** With the members of every object in the order of their names, as a record has them. */
+export function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => [k, sorted(v)]),
+  );
+}

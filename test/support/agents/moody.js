@@ -1,0 +1,86 @@
+import { appendFile } from 'node:fs/promises';
+import { Agent } from 'agent-orchestrator';
+
+const note = (file, line) => (typeof file === 'string' ? appendFile(file, `${line}\n`) : undefined);
+const nested = (levels) => (levels === 0 ? 0 : [nested(levels - 1)]);
+const circle = () => {
+  const self = {};
+  self.self = self;
+  return self;
+};
+
+/** What agents do, well and badly: one capability each. `parameters.note` names a file in which the agent leaves word. */
+const MOODS = {
+  mirrors: ({ parameters, context }) => ({ success: true, data: { parameters, context } }),
+  'says nothing of the result': () => ({ success: true }),
+  scribbles: ({ parameters }) => {
+    parameters.text = 'changed by the agent';
+    return { success: true, data: 'done' };
+  },
+  refuses: () => ({ success: false, error: 'not today', data: { tried: 3 } }),
+  'refuses without a word': () => ({ success: false, error: undefined }),
+  'throws at once': () => {
+    throw new Error('out of order');
+  },
+  'throws later': async () => {
+    await new Promise(setImmediate);
+    throw new Error('fell over');
+  },
+  'throws nothing': () => Promise.reject(),
+  'throws what has no text': () => {
+    throw Object.create(null);
+  },
+  'throws half a character': () => {
+    throw new Error('half \ud83d');
+  },
+  'throws what throws': () => {
+    throw {
+      toString() {
+        throw new Error('again');
+      },
+    };
+  },
+  'answers nothing': () => undefined,
+  'answers text': () => 'yes',
+  'answers maybe': () => ({ success: 'maybe', data: 1 }),
+  'answers a BigInt': () => ({ success: true, data: { n: 10n } }),
+  'answers a circle': () => ({ success: true, data: circle() }),
+  'answers NaN': () => ({ success: true, data: { n: Number.NaN } }),
+  'answers 2^53': () => ({ success: true, data: { n: 2 ** 53 } }),
+  'answers a function': () => () => 'never called',
+  'answers 70 levels': () => ({ success: true, data: nested(70) }),
+  'answers half a character': () => ({ success: true, data: 'half \ud83d' }),
+  sleeps: async ({ parameters }) => {
+    await note(parameters.note, 'started');
+    await new Promise((wake) => setTimeout(wake, parameters.ms));
+    return { success: true, data: { slept: parameters.ms } };
+  },
+  /** Stops when told, as an agent should. */
+  obeys: async ({ parameters }, { signal }) => {
+    await note(parameters.note, 'started');
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await note(parameters.note, 'aborted');
+    throw new Error('stopped');
+  },
+  /** Does not. */
+  'never answers': async ({ parameters }, { signal }) => {
+    signal.addEventListener('abort', () => note(parameters.note, 'aborted'));
+    await note(parameters.note, 'started');
+    return new Promise(() => undefined);
+  },
+};
+
+const name = (mood) => mood.replaceAll(' ', '-').replace('^', '');
+
+export default class Moody extends Agent {
+  description = {
+    agent_id: 'moody',
+    name: 'Moody',
+    capabilities: Object.keys(MOODS).map((mood) => ({ name: name(mood), description: mood, input_schema: undefined })),
+  };
+  moods = new Map(Object.entries(MOODS).map(([mood, act]) => [name(mood), act]));
+
+  execute(task, options) {
+    return this.moods.get(task.capability)(task, options);
+  }
+}
