@@ -65,10 +65,12 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
     // Already answered in this snapshot. One answered after the snapshot has moved the head, and the claim below loses instead.
     answers &&
       `answered AS (
-        SELECT DISTINCT n.stream FROM new_event n JOIN event e ON e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'
-         WHERE n.type = 'contract.response')`,
+        SELECT DISTINCT n.stream FROM new_event n
+         WHERE n.type = 'contract.response'
+           AND (SELECT true FROM event e WHERE e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'))`,
     key && `claim AS MATERIALIZED (SELECT * FROM ${key})`,
-    keys && 'keyed AS (SELECT DISTINCT k.stream FROM claim k JOIN idempotency i ON i.scope = k.scope AND i.key = k.key)',
+    keys &&
+      'keyed AS (SELECT DISTINCT k.stream FROM claim k WHERE (SELECT true FROM idempotency i WHERE i.scope = k.scope AND i.key = k.key))',
     name && `name AS MATERIALIZED (SELECT * FROM ${name})`,
     // A name is free, or still belongs to the stream that idleness closed.
     names &&
@@ -79,12 +81,12 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
          ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
         ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
         RETURNING s.stream)`,
-    // Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the EXISTS refuses to create a stream that the
+    // Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the look at stream_head refuses to create a stream that the
     // appender thought existed.
     `won AS (
       INSERT INTO stream_head AS h (stream, seq, head, base)
       SELECT w.stream, w.seq, w.head, w.base FROM ${heads}
-       WHERE (w.base = '' OR EXISTS (SELECT 1 FROM stream_head s WHERE s.stream = w.stream))
+       WHERE (w.base = '' OR (SELECT true FROM stream_head s WHERE s.stream = w.stream))
          ${answers ? 'AND w.stream NOT IN (SELECT stream FROM answered)' : ''}
          ${keys ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
          ${names ? 'AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))' : ''}
@@ -102,7 +104,7 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
       `opened AS (
         INSERT INTO open_request (id, stream, owner, deadline)
         SELECT o.id, o.stream, o.owner, clock_timestamp() + make_interval(secs => o.secs) FROM ${open} JOIN won ON won.stream = o.stream)`,
-    answers && `closed AS (DELETE FROM open_request o USING ins WHERE ins.type = 'contract.response' AND o.id = ins.in_reply_to)`,
+    answers && `closed AS (DELETE FROM open_request WHERE id = ANY(ARRAY(SELECT in_reply_to FROM ins WHERE type = 'contract.response')))`,
     keys &&
       `used AS (
         INSERT INTO idempotency (scope, key, request, salt, body)
@@ -171,7 +173,8 @@ export async function loadStates(tx: Tx, streams: readonly string[]): Promise<Ma
   const rows = await tx.named<{ stream: string; seq: number; head: Buffer; open: string[]; seal: string | null; record: Buffer | null }>(
     'load_states',
     `SELECT h.stream, h.seq, h.head, ARRAY(SELECT o.id FROM open_request o WHERE o.stream = h.stream) AS open, e.event_id AS seal, e.record
-       FROM stream_head h LEFT JOIN event e ON e.stream = h.stream AND e.type = 'session.closed'
+       FROM stream_head h
+       LEFT JOIN LATERAL (SELECT c.event_id, c.record FROM event c WHERE c.stream = h.stream AND c.type = 'session.closed' OFFSET 0) e ON true
       WHERE h.stream = ANY($1::text[])`,
     [streams],
   );
@@ -201,7 +204,8 @@ export async function usedKeys(
 ): Promise<{ scope: string; key: Buffer; request: string; salt: Buffer; body: Buffer }[]> {
   return db.named(
     'used_keys',
-    `SELECT i.scope, i.key, i.request, i.salt, i.body FROM idempotency i JOIN unnest($1::text[], $2::bytea[]) AS k(scope, key) USING (scope, key)`,
+    `SELECT i.* FROM unnest($1::text[], $2::bytea[]) AS k(scope, key) CROSS JOIN LATERAL
+       (SELECT u.scope, u.key, u.request, u.salt, u.body FROM idempotency u WHERE u.scope = k.scope AND u.key = k.key OFFSET 0) i`,
     [claims.map((c) => c.scope), claims.map((c) => c.key)],
   );
 }

@@ -23,8 +23,22 @@ export interface Connection {
   readonly poolSize: number;
 }
 
-// jit: the planner overrates these short statements, and compiling one costs a second where running it costs a millisecond (measured).
-const SESSION = `SET jit = off; SET default_transaction_isolation = 'read committed'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'; SET TimeZone = 'UTC'`;
+/**
+ * jit: the planner overrates these short statements, and compiling one costs a second where running it costs a millisecond (measured).
+ * enable_seqscan: a prepared statement keeps the plan it got when its tables were empty, and a sequential scan chosen then would read the
+ * whole ledger with every batch. For the same reason the hot statements look rows up one by one (LATERAL … OFFSET 0, scalar subqueries)
+ * instead of leaving the kind of join to the planner.
+ * plan_cache_mode: the first five plans of a named statement would be made for its values, which takes longer than running it.
+ */
+const SESSION = [
+  `SET jit = off`,
+  `SET enable_seqscan = off`,
+  `SET plan_cache_mode = force_generic_plan`,
+  `SET default_transaction_isolation = 'read committed'`,
+  `SET lock_timeout = '5s'`,
+  `SET idle_in_transaction_session_timeout = '5s'`,
+  `SET TimeZone = 'UTC'`,
+].join(';');
 const INT8 = 20;
 
 const types = {

@@ -36,8 +36,9 @@ export type SequencedColumns = Omit<SequencedEvent, 'record' | 'hash'>;
 export async function columnsAfter(tx: Tx, idx: number, limit: number): Promise<SequencedColumns[]> {
   return tx.named(
     'columns_after',
-    `SELECT e.id, e.event_id, e.stream, e.seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent, e.capability, e.status, e.error_code,
-            l.idx, l.sequenced_at FROM leaf l JOIN event e ON e.id = l.event WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
+    `SELECT e.*, l.idx, l.sequenced_at FROM leaf l CROSS JOIN LATERAL (
+       SELECT id, event_id, stream, seq, type, time, task, cause, in_reply_to, from_agent, to_agent, capability, status, error_code
+         FROM event WHERE id = l.event OFFSET 0) e WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
     [idx, limit],
   );
 }
@@ -46,7 +47,8 @@ export async function columnsAfter(tx: Tx, idx: number, limit: number): Promise<
 export async function sequencedAfter(tx: Tx, idx: number, limit: number): Promise<SequencedEvent[]> {
   return tx.named(
     'sequenced_after',
-    `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM leaf l JOIN event e ON e.id = l.event WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
+    `SELECT e.*, l.idx, l.sequenced_at FROM leaf l CROSS JOIN LATERAL (SELECT ${EVENT_COLUMNS} FROM event e WHERE e.id = l.event OFFSET 0) e
+      WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
     [idx, limit],
   );
 }
@@ -59,7 +61,8 @@ export async function sequencedOfStream(
 ): Promise<SequencedEvent[]> {
   return tx.named(
     'sequenced_of_stream',
-    `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM event e JOIN leaf l ON l.event = e.id
+    `SELECT ${EVENT_COLUMNS}, l.idx, l.sequenced_at FROM event e
+       CROSS JOIN LATERAL (SELECT f.idx, f.sequenced_at FROM leaf f WHERE f.event = e.id OFFSET 0) l
       WHERE e.stream = $1 AND l.idx BETWEEN $2 AND $3 ORDER BY e.seq LIMIT $4`,
     [stream, range.from, range.to, range.limit],
   );

@@ -8,19 +8,18 @@ const SEQUENCE = `
 WITH
 turn AS MATERIALIZED (SELECT size, sequenced_at FROM sequencer FOR UPDATE SKIP LOCKED),
 moved AS (
-  DELETE FROM pending WHERE id IN (SELECT id FROM pending WHERE id > $1 ORDER BY id LIMIT $2) AND EXISTS (SELECT 1 FROM turn) RETURNING id
+  DELETE FROM pending WHERE id = ANY(ARRAY(SELECT id FROM pending WHERE id > $1 AND (SELECT true FROM turn) ORDER BY id LIMIT $2)) RETURNING id
 ),
 numbered AS MATERIALIZED (
-  SELECT t.size + row_number() OVER (ORDER BY m.id) - 1 AS idx, e.id, e.hash, greatest(t.sequenced_at, date_trunc('milliseconds', clock_timestamp())) AS at
-    FROM moved m JOIN event e ON e.id = m.id CROSS JOIN (SELECT size, sequenced_at FROM turn) t
+  SELECT (SELECT size FROM turn) + row_number() OVER (ORDER BY m.id) - 1 AS idx, m.id, (SELECT e.hash FROM event e WHERE e.id = m.id) AS hash FROM moved m
 ),
-stamped AS MATERIALIZED (SELECT max(at) AS at FROM numbered),
+stamped AS MATERIALIZED (SELECT greatest(sequenced_at, date_trunc('milliseconds', clock_timestamp())) AS at FROM turn),
 leaves AS (
   INSERT INTO leaf (idx, event, hash, sequenced_at, digest)
   SELECT n.idx, n.id, n.hash, s.at, sha256(${leafDigestInput('n.idx', 'n.id', 'n.hash', 's.at')}) FROM numbered n CROSS JOIN stamped s ORDER BY n.idx
 ),
 grown AS (
-  UPDATE sequencer SET size = size + (SELECT count(*) FROM numbered), sequenced_at = greatest(sequenced_at, (SELECT at FROM stamped))
+  UPDATE sequencer SET size = size + (SELECT count(*) FROM numbered), sequenced_at = (SELECT at FROM stamped)
    WHERE EXISTS (SELECT 1 FROM numbered)
 )
 SELECT (SELECT count(*) FROM turn)::int AS turn, (SELECT count(*) FROM numbered)::int AS n, (SELECT max(id) FROM numbered) AS last, (SELECT max(idx) + 1 FROM numbered) AS size`;

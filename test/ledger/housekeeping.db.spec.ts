@@ -5,6 +5,9 @@ import { type Embedded, openEmbedded } from '../../src/ledger/embedded.system.js
 import { EmbeddedHousekeeping, type Query } from '../../src/ledger/housekeeping.worker.js';
 import { embeddedDirectory } from '../support/databases.js';
 
+// On a busy machine the load takes its time.
+jest.setTimeout(90_000);
+
 const MB = 1024 * 1024;
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -121,7 +124,7 @@ it('a small table that is updated without end stays small, and a grown one is an
   }
   expect(await size()).toBeLessThanOrEqual(2 * afterOneRound); // six times that if nobody cleans up
   await until(async () => Number((await pool.query(`SELECT reltuples AS n FROM pg_class WHERE relname = 'grown'`)).rows[0].n) === 5000);
-}, 40_000);
+});
 
 it('a failing statement is seen in the status and tried again, and a drained housekeeping is silent', async () => {
   let fail = true;

@@ -1,0 +1,74 @@
+/** What orchestrate.mjs compares: each variant is a set of URLs that take POST /v1/orchestrate, with the processes and databases behind them. */
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freshDatabase } from './database.mjs';
+import { sleep } from './numbers.mjs';
+import { cpuOf, cpuOfDatabase, helper, orchestrator } from './processes.mjs';
+
+export const MEANING = {
+  bare: 'Fastify passes the call on, no record',
+  naive: 'the same with one committed INSERT before and one after',
+  postgres: 'the orchestrator on PostgreSQL',
+  embedded: 'the orchestrator on the embedded database',
+  replicas: 'two replicas on one PostgreSQL, clients split',
+};
+
+export async function writeAgentsFile(directory, endpoint) {
+  const agent = {
+    agent_id: 'bench-agent',
+    name: 'Bench agent',
+    version: '1.0.0',
+    protocol: 'http',
+    endpoint,
+    capabilities: [{ name: 'echo' }],
+  };
+  const file = join(directory, 'agents.json');
+  await writeFile(file, JSON.stringify({ agents: [agent] }));
+  return file;
+}
+
+/** `profile`: the orchestrator writes a .cpuprofile there when it ends. `database`: an existing one. */
+export async function startVariant(name, { options, agent, directory, profile, database: existing }) {
+  const execArgv = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`, '--cpu-prof-interval=500'] : [];
+  const AGENTS_FILE = await writeAgentsFile(directory, agent);
+  if (name === 'bare') return variant(name, [await plain({ agent })]);
+  if (name === 'embedded') {
+    const env = { DATA_DIR: join(await mkdtemp(join(directory, 'embedded-')), 'ledger'), AGENTS_FILE };
+    return variant(name, [await orchestrator(options, env, execArgv)]);
+  }
+  const database = existing ?? (await freshDatabase(options));
+  if (name === 'naive') return variant(name, [await plain({ agent, database: database.url })], database);
+  const env = { DATABASE_URL: database.url, AGENTS_FILE };
+  const replicas = [];
+  for (let i = 0; i < (name === 'replicas' ? 2 : 1); i++) replicas.push(await orchestrator(options, env, execArgv));
+  return variant(name, replicas, database);
+}
+
+async function plain(args) {
+  const { pid, child, ready } = await helper(new URL('./plain.server.mjs', import.meta.url), args);
+  return { pid, child, url: ready.url };
+}
+
+function variant(name, processes, database) {
+  return {
+    name,
+    processes,
+    database,
+    urls: processes.map((p) => p.url),
+    recording: name !== 'bare' && name !== 'naive',
+    /** Milliseconds of CPU used so far: by its Node processes, and by the PostgreSQL backends of its database. */
+    cpu: () => ({ node: processes.reduce((sum, p) => sum + cpuOf(p.pid), 0), database: database ? cpuOfDatabase(database.name) : 0 }),
+  };
+}
+
+/** Waits until sequencer and followers are done, so that their work is not charged to the next variant; returns how long that took. */
+export async function settled({ recording, urls }, patience = 30_000) {
+  if (!recording) return 0;
+  const started = performance.now();
+  for (;;) {
+    const { ledger, followers } = await (await fetch(`${urls[0]}/v1/status`)).json();
+    const behind = followers.some((f) => (f.lag ?? 0) > 0);
+    if ((ledger.pending === 0 && !behind) || performance.now() - started > patience) return performance.now() - started;
+    await sleep(50);
+  }
+}
