@@ -3,8 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { request } from 'undici';
+import { embeddedDirectory } from './support/databases.js';
 import { type Answer, type Body, until } from './support/orchestrator.js';
-import { describeEachPlace, inspect, type Place, scratchDirectory } from './support/place.js';
+import { anyPlace, describeEachPlace, inspect, type Place, scratchDirectory } from './support/place.js';
 import { endAll, type Process, spawnOrchestrator } from './support/process.js';
 import { expectRecorded, noted, recorded } from './support/recorded.js';
 import { expectSound } from './support/sound.js';
@@ -65,16 +66,6 @@ describeEachPlace('SIGTERM', (make) => {
       await expectSound(db);
     });
   });
-
-  it('with nothing to do ends at once', async () => {
-    const own = await spawnOrchestrator(place);
-    expect((await ask(await own.url, { session_id: 'quick', capability: 'mirrors' })).body.success).toBe(true);
-    const told = Date.now();
-    own.signal('SIGTERM');
-    expect(await own.ended).toEqual({ code: 0, signal: null });
-    expect(Date.now() - told).toBeLessThan(5000);
-    await inspect(place, expectSound);
-  });
 });
 
 describe('a start that cannot be', () => {
@@ -106,10 +97,10 @@ describe('a start that cannot be', () => {
   });
 });
 
-describeEachPlace('a start', (make) => {
+describe('a start on a sound database', () => {
   let place: Place;
   beforeAll(async () => {
-    place = await make();
+    place = await anyPlace();
   });
   afterAll(async () => {
     await endAll();
@@ -150,7 +141,7 @@ describeEachPlace('a start', (make) => {
 
 (process.env['AO_TEST_EMBEDDED_TEMPLATE'] ? describe : describe.skip)('an embedded data directory', () => {
   it('in use stops a second start with one line that names directory, process, port and what to do; the first goes on', async () => {
-    const directory = join(await scratchDirectory(), 'ledger');
+    const directory = await embeddedDirectory();
     const place: Place = { settings: { DATA_DIR: directory }, drop: async () => undefined };
     const first = await spawnOrchestrator(place);
     const url = await first.url;

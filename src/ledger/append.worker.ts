@@ -9,7 +9,7 @@ import pg from 'pg';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Worker } from '../kernel/worker.js';
 import { lookUp, usedKeys } from './append.postgres.js';
-import { claimsOf, fill, type Intent } from './batch.js';
+import { fill, type Intent } from './batch.js';
 import { type Database, outcomeOf } from './database.postgres.js';
 import { type AppendResult, type Attempt, Sender, type Waiting } from './send.postgres.js';
 import { Turns } from './turns.worker.js';
@@ -41,7 +41,6 @@ export class Appender implements Worker {
   }
 
   start(): void {}
-
   /**
    * Resolves when the intent is committed or refused for good. Rejects with `ledger_unavailable` when neither could be reached or learned
    * within `patience` milliseconds (the outcome may then be unknown: never act on such an event), `overloaded` when too much is waiting.
@@ -76,19 +75,10 @@ export class Appender implements Worker {
     while (this.queue.length > 0) await this.commit(this.nextBatch(), (batch) => this.sender.sendFreely(batch));
   }
 
-  /** From the front of the queue; streams under contention go to their turn, a key or name already in this batch waits for the next. */
+  /** From the front of the queue; streams under contention go to their turn. */
   private nextBatch(): Waiting[] {
-    const claims = new Map<string, string>();
-    const later: Waiting[] = [];
-    const free = this.queue.filter((w) => !this.turns.take(w));
-    const { taken, rest } = fill(free, (waiting) => {
-      const own = claimsOf(waiting.intent);
-      const clash = own.some(([what, by]) => (claims.get(what) ?? by) !== by);
-      if (clash) later.push(waiting);
-      else for (const [what, by] of own) claims.set(what, by);
-      return !clash;
-    });
-    this.queue = [...later, ...rest];
+    const { taken, rest } = fill(this.queue.filter((w) => !this.turns.take(w)));
+    this.queue = rest;
     return taken;
   }
 
@@ -170,10 +160,12 @@ export class Appender implements Worker {
 
   /** Somebody holds one of these streams, nobody says which: each waits for its own turn, so that the others need not wait for it. */
   private loseAll(batch: readonly Waiting[]): void {
-    for (const stream of new Set(batch.map((w) => w.intent.stream))) {
-      const waiting = batch.filter((w) => w.intent.stream === stream);
-      this.lose(stream, waiting, true);
-    }
+    for (const stream of new Set(batch.map((w) => w.intent.stream)))
+      this.lose(
+        stream,
+        batch.filter((w) => w.intent.stream === stream),
+        true,
+      );
   }
 
   private async afterUsedKey(waiting: Waiting[]): Promise<void> {

@@ -97,13 +97,12 @@ const MAX_EVENTS = 200;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * As many from the front as one batch holds: 200 events, 4 MiB, a larger one alone. Those that `admit` turns away are in neither list.
+ * As many from the front as one batch holds: 200 events, 4 MiB, a larger one alone; of several that claim the same key or name the first.
  */
-export function fill<T extends { readonly intent: Intent }>(
-  queue: readonly T[],
-  admit: (item: T) => boolean = () => true,
-): { taken: T[]; rest: T[] } {
+export function fill<T extends { readonly intent: Intent }>(queue: readonly T[]): { taken: T[]; rest: T[] } {
   const taken: T[] = [];
+  const later: T[] = [];
+  const claims = new Map<string, string>();
   let events = 0;
   let bytes = 0;
   let next = 0;
@@ -112,20 +111,25 @@ export function fill<T extends { readonly intent: Intent }>(
     const { drafts } = item.intent;
     const size = drafts.reduce((sum, draft) => draft.disclosures.reduce((n, d) => n + d.bytes.length, sum + 1024), 0);
     if (taken.length > 0 && (events + drafts.length > MAX_EVENTS || bytes + size > MAX_BYTES)) break;
-    if (!admit(item)) continue;
+    const own = claimsOf(item.intent);
+    if (own.some(([what, by]) => (claims.get(what) ?? by) !== by)) {
+      later.push(item);
+      continue;
+    }
+    for (const [what, by] of own) claims.set(what, by);
     events += drafts.length;
     bytes += size;
     taken.push(item);
   }
-  return { taken, rest: queue.slice(next) };
+  return { taken, rest: [...later, ...queue.slice(next)] };
 }
 
 /** What only one intent of a batch may write, and who it is: one statement cannot touch a row twice. */
-export function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] {
-  return [
-    ...(key ? [[`key ${key.scope} ${key.key.toString('hex')}`, drafts[0]!.id] as [string, string]] : []),
-    ...(opening ? [[`name ${opening.tenant}/${opening.name}`, stream] as [string, string]] : []),
-  ];
+function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] {
+  const claims: [string, string][] = [];
+  if (key) claims.push([`key ${key.scope} ${key.key.toString('hex')}`, drafts[0]!.id]);
+  if (opening) claims.push([`name ${opening.tenant}/${opening.name}`, stream]);
+  return claims;
 }
 
 /** Parameters of the append statement, column by column in the order append.postgres.ts names them. */

@@ -40,7 +40,7 @@ export interface Running {
   orchestrate(body: Body, headers?: Record<string, string>): Promise<Answer>;
 }
 
-/** One orchestrator for all tests of the suite around; after each of them its ledger must be sound. */
+/** One orchestrator for all tests of the suite around; after them its ledger must be sound. */
 export function running(make: MakePlace, settings: () => Promise<Record<string, string>> = async () => ({})): Running {
   let place: Place;
   let server: Server;
@@ -48,13 +48,14 @@ export function running(make: MakePlace, settings: () => Promise<Record<string, 
     place = await make();
     server = await start(place, await settings());
   });
-  afterEach(async () => {
-    await settled(server.ledger.db);
-    await expectSound(server.ledger.db);
-  });
   afterAll(async () => {
-    await server?.close();
-    await place?.drop();
+    try {
+      await settled(server.ledger.db);
+      await expectSound(server.ledger.db);
+    } finally {
+      await server?.close();
+      await place?.drop();
+    }
   });
   const post: Running['post'] = (path, body, headers = {}) => request(server.url).post(path).set(headers).send(body);
   return {

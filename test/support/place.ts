@@ -35,6 +35,9 @@ export async function emptyPlace(onServer: boolean): Promise<Place> {
   return { settings: { DATA_DIR: directory }, drop: () => rm(directory, { recursive: true, force: true }) };
 }
 
+/** For what does not depend on the kind of database: the quickest there is. */
+export const anyPlace: MakePlace = () => (server ? serverPlace() : embeddedPlace());
+
 /** The suite once per kind of database, as describeEachDatabase does it. What `make` gave is dropped after the suite. */
 export function describeEachPlace(title: string, suite: (make: MakePlace) => void): void {
   const kinds: [string, MakePlace][] = [];

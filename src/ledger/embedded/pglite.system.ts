@@ -61,6 +61,8 @@ const PARAMETERS = [
 
 /** A longjmp back to the main loop, PostgreSQL's way to raise an ERROR. Every other exception means that it is broken. */
 const LONGJMP = 100;
+/** As WebAssembly numbers it; its file system throws errors without a message. */
+const ENOSPC = 51;
 
 class DurableFS extends NodeFS {
   fsyncs = 0;
@@ -101,7 +103,10 @@ export async function startPostgres(directory: string, watch: Watch): Promise<Po
     await prove(pglite, disk);
   } catch (error) {
     if (error instanceof OrchestratorError) throw error;
-    const why = complaints.join('; ') || (error as Error).message;
+    const why =
+      complaints.join('; ') ||
+      (error as Error).message ||
+      ((error as { errno?: number }).errno === ENOSPC ? 'No space left on device' : String(error));
     const remedy = /No space left/.test(why)
       ? 'make room on its disk'
       : 'restore the directory from a backup, or move it away to start with an empty ledger';
