@@ -14,7 +14,7 @@ const SECRET = /URL|SECRET|KEY|PASSWORD/;
 
 export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable, as `NAME=` in a file leaves it, means unset.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''));
   const parsed = Settings.safeParse(given);
   if (parsed.success) return Object.freeze(parsed.data);
   const wrong = parsed.error.issues.map((issue) => {

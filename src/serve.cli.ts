@@ -5,6 +5,8 @@ import type { Config } from './config.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { type Server, startServer } from './server.system.js';
 
+const FIRST = '{"session_id":"first","capability":"echo","parameters":{"text":"Hello, world!"}}';
+
 /** SIGTERM must end in exit within ten seconds whatever hangs. */
 const STOP_MS = 9500;
 
@@ -21,7 +23,11 @@ export async function serve(configure: () => Config): Promise<void> {
     process.exit(1);
   }
   if (process.stdout.isTTY) process.stdout.write(`${welcome(server)}\n`);
-  else log.info({ url: server.url, agents: server.agents.map((a) => a.description.agent_id) }, 'listening');
+  else
+    log.info(
+      { url: server.url, agents: server.agents.map((a) => a.description.agent_id), try: `POST ${server.url}/v1/orchestrate ${FIRST}` },
+      'listening',
+    );
   let stopping = false;
   const stop = (signal: string) => {
     // Ctrl-C under npm arrives twice, and a second signal must not cut short what the first one promised.
@@ -52,12 +58,11 @@ function whyNot(error: Error & NodeJS.ErrnoException & { address?: string; port?
 }
 
 function welcome({ url, ledger, agents }: Server): string {
-  const body = `{"session_id":"first","capability":"echo","parameters":{"text":"Hello, world!"}}`;
   return [
     `${pc.bold('Agent Orchestrator')} listens on ${pc.cyan(url)} (${ledger.embedded ? 'embedded PostgreSQL' : 'PostgreSQL'}, ${agents.length} agent${agents.length === 1 ? '' : 's'})`,
     '',
     'Try next:',
-    `  curl -s ${url}/v1/orchestrate -H 'content-type: application/json' -d '${body}'`,
+    `  curl -s ${url}/v1/orchestrate -H 'content-type: application/json' -d '${FIRST}'`,
     `  curl -s '${url}/v1/contracts?session_id=first'`,
     `  npx agent-orchestrator verify`,
     '',

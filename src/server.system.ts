@@ -34,7 +34,7 @@ export interface Server {
 
 /** `broken`: the embedded database stopped by itself; the process can only end. */
 export async function startServer(config: Config, log: Logger, broken: (error: Error) => void = () => undefined): Promise<Server> {
-  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.warn(message), failed: broken });
+  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info(message), failed: broken });
   let app: NestFastifyApplication | undefined;
   try {
     if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');

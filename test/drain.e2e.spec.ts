@@ -68,6 +68,32 @@ describeEachPlace('SIGTERM', (make) => {
   });
 });
 
+describe('SIGTERM while a client sends a request that never becomes whole', () => {
+  it('still ends in good order: exit 0 within 10 s', async () => {
+    const place = await anyPlace();
+    const own = await spawnOrchestrator(place);
+    const { port } = new URL(await own.url);
+    const slow = connect(Number(port), '127.0.0.1');
+    slow.on('error', () => undefined);
+    await new Promise<void>((sent) => {
+      slow.write('POST /v1/orchestrate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"ses', () =>
+        sent(),
+      );
+    });
+    await ask(await own.url, { session_id: 's', capability: 'mirrors' }); // by now the half request has been read
+    const told = Date.now();
+    own.signal('SIGTERM');
+    expect(await own.ended).toEqual({ code: 0, signal: null });
+    expect(Date.now() - told).toBeLessThan(10_000);
+    slow.destroy();
+    await inspect(place, async (db) => {
+      expect(await db.query('SELECT owner FROM instance')).toEqual([]);
+      await expectSound(db);
+    });
+    await place.drop();
+  });
+});
+
 describe('a start that cannot be', () => {
   /** Exits 1 with one line on stderr that says all of these. */
   const expectRefused = async (own: Process, ...said: string[]) => {

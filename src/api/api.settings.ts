@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { numberBetween, wholeNumber } from '../kernel/setting.js';
 
 export const ApiSettings = z.object({
-  ORCHESTRATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(8888),
+  ORCHESTRATOR_PORT: wholeNumber(0, 65_535).default(8888),
   /** Address to listen on. There is no authentication yet, so the default is this machine alone. */
   HOST: z.string().min(1).default('127.0.0.1'),
   /** Seconds a task may take when its caller does not say. */
-  TASK_TIMEOUT_SECONDS: z.coerce.number().positive().max(600).default(30),
+  TASK_TIMEOUT_SECONDS: numberBetween(0.001, 600).default(30),
 });
 
 export type ApiSettings = z.output<typeof ApiSettings>;
