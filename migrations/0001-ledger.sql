@@ -77,7 +77,6 @@ CREATE TABLE open_request (
   deadline timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX open_request_stream ON open_request (stream);
-CREATE INDEX open_request_deadline ON open_request (deadline);
 
 -- Processes that may own open requests.
 CREATE TABLE instance (

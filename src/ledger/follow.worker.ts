@@ -34,7 +34,7 @@ export class FollowWorker implements Worker {
     private readonly db: Database,
     private readonly follower: Follower,
     /** Rests this long after each round, so that a busy ledger is followed in few transactions. */
-    private readonly restMs = 100,
+    private readonly restMs = 250,
   ) {
     this.name = `follower ${follower.name}`;
   }

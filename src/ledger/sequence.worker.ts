@@ -13,8 +13,8 @@ const POLL_MS = 100;
 const LATE_MS = 10_000;
 const SCAN_MS = 60_000;
 const BATCH = 2000;
-/** Rest between rounds: a busy ledger is sequenced some fifty times a second, not once per batch. */
-const REST_MS = 20;
+/** Rest between rounds: a busy ledger is sequenced some twenty times a second, not once per batch. */
+const REST_MS = 50;
 
 export class Sequencer implements Worker {
   readonly name = 'sequencer';
