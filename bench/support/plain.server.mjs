@@ -23,7 +23,7 @@ const INSERT = {
 
 let db;
 if (database) {
-  db = new pg.Pool({ connectionString: database, max: 10 });
+  db = new pg.Pool({ connectionString: database, max: 10, idleTimeoutMillis: 0 });
   await db.query(TABLE);
   await db.query('CREATE INDEX message_session ON message (session_id, created_at)');
 }

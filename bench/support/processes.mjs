@@ -100,17 +100,20 @@ export function cpuOf(pid) {
   }
 }
 
-/** The same for all of the server's backends that serve this database. */
+/** The same for all backends that serve, or were seen to serve, this database. */
 export function cpuOfDatabase(name) {
-  let sum = 0;
+  const seen = backends.get(name) ?? new Map();
+  backends.set(name, seen);
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
       const title = readFileSync(join('/proc', pid, 'cmdline'), 'utf8');
-      if (title.startsWith('postgres:') && title.includes(` ${name} `)) sum += cpuOf(pid);
+      if (title.startsWith('postgres:') && title.includes(` ${name} `)) seen.set(pid, cpuOf(pid));
     } catch {
       // it ended meanwhile
     }
   }
-  return sum;
+  return [...seen.values()].reduce((sum, milliseconds) => sum + milliseconds, 0);
 }
+
+const backends = new Map();

@@ -201,6 +201,7 @@ describeEachPlace('the main job', (make) => {
   });
 
   it('status, health and agents say how things are', async () => {
+    await settled(ao.db); // the totals come from a follower
     const before = (await ao.get('/v1/status')).body;
     let during = before;
     const call = ao.orchestrate({ session_id: 'status', capability: 'sleeps', parameters: { ms: 1000 } });
