@@ -98,7 +98,10 @@ export class ContractManager {
     });
   }
 
-  /** Records the RESPONSE, or finds the one that somebody else recorded first: the caller is told what the record says. */
+  /**
+   * Records the RESPONSE, or finds the one that somebody else recorded first: the caller is told what the record says. `patienceMs`: until
+   * the deadline; the agent has acted already, so the ledger is asked again and again until then, and the grace after it.
+   */
   async close(contract: Pick<OpenContract, 'asked' | 'stream'>, outcome: Outcome, patienceMs: number): Promise<RecordedAnswer> {
     const { asked, stream } = contract;
     const draft = newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));

@@ -71,6 +71,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     const decision = route(request, this.registry);
     const { agent } = decision;
     const milliseconds = Math.round(request.timeout_seconds * 1000);
+    const deadline = Date.now() + milliseconds;
     const claimed = key === undefined ? undefined : claim(caller, key, request);
     const opening = this.contracts.open(
       {
@@ -80,7 +81,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
           task: newId(),
           to: agent && { agent: agent.description.agent_id, version: agent.description.version, record: agent.record },
           capability: decision.capability,
-          deadline: new Date(Date.now() + milliseconds).toISOString(),
+          deadline: new Date(deadline).toISOString(),
           cause: null,
           trace: caller.trace,
         },
@@ -96,7 +97,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     if (result.answer || !agent) return shape(asked, result.answer!);
     const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
     const outcome: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
-    return shape(asked, await this.contracts.close(result.opened, outcome, milliseconds));
+    return shape(asked, await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())));
   }
 
   /** A closed session takes no more work, but what it answered can still be asked for. */
