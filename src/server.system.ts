@@ -21,6 +21,7 @@ import { Calls } from './orchestration/calls.system.js';
 
 /** Running calls get this long to finish when the process is told to stop; the rest of its ten seconds is for recording and closing. */
 const DRAIN_MS = 6000;
+const CLOSE_MS = 1000;
 
 export const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url));
 
@@ -67,7 +68,10 @@ function closing(
   let closed: Promise<void> | undefined;
   const close = async () => {
     await app.get(Calls).drain(DRAIN_MS); // from here on new work is answered 503
+    // Every answer is on its way; whoever has not finished asking by now is cut off.
+    const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), CLOSE_MS);
     await app.close();
+    clearTimeout(cut);
     await held.deaf?.();
     await app.get(Workers).drain();
     for (const agent of held.agents) await agent.client.close();

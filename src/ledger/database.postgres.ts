@@ -81,11 +81,11 @@ export class Database implements Tx {
     try {
       await dataSource.initialize();
     } catch (error) {
-      throw new OrchestratorError(
-        'database_unfit',
-        `cannot connect to the database${connection.url ? ` at ${withoutPassword(connection.url)}` : ''}: ${(error as Error).message}`,
-        { cause: error },
-      );
+      const where = connection.url ? ` at ${withoutPassword(connection.url)}` : '';
+      const remedy = connection.url ? '; check DATABASE_URL, and that the server is up and lets this user in' : '';
+      // Names that resolve to several addresses fail as an AggregateError, whose message is empty.
+      const why = (error as Error).message || ((error as AggregateError).errors?.map((e: Error) => e.message).join(', ') ?? String(error));
+      throw new OrchestratorError('database_unfit', `cannot connect to the database${where}: ${why}${remedy}`, { cause: error });
     }
     const pool = (dataSource.driver as unknown as { master: Pool }).master;
     return new Database(dataSource, pool, { ...config, types } as ClientConfig, embedded);
