@@ -4,6 +4,7 @@
  * An event that cannot be handled is isolated by halving the batch, tried three times, and then parked with its stream: later events of
  * that stream wait behind it, all others go on. Parked streams are tried again at every start and when somebody asks.
  */
+import pg from 'pg';
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
 import { askForRetry, enrol, lockCursor, moveCursor, noteError, type Parked, park, parkedStreams, unpark } from './follow.postgres.js';
@@ -68,9 +69,10 @@ export class FollowWorker implements Worker {
     for (;;) {
       try {
         await this.retryDue();
-        if (!(await this.round())) return;
+        const more = await this.round();
         this.failures = 0;
         this.lastError = null;
+        if (!more) return;
         this.limit = Math.min(MOST, this.limit * 2);
       } catch (error) {
         if (!(await this.afterFailure(error as Error))) return;
@@ -93,20 +95,24 @@ export class FollowWorker implements Worker {
     });
   }
 
-  /** True: go on at once. The database being away is nobody's poison. */
+  /** True: go on at once. A database that is away is nobody's poison: then the next kick or poll goes on. */
   private async afterFailure(error: Error): Promise<boolean> {
     this.lastError = error.message;
-    await noteError(this.db, this.follower.name, error.message).catch(() => undefined);
-    if (error.name !== 'OrchestratorError' && 'code' in error && outcomeOf(error) !== 'final') return false;
-    if (this.limit > 1) {
-      this.limit = Math.max(1, Math.floor(this.limit / 2));
+    try {
+      await noteError(this.db, this.follower.name, error.message);
+      if (error instanceof pg.DatabaseError && outcomeOf(error) !== 'final') return false;
+      if (this.limit > 1) {
+        this.limit = Math.max(1, Math.floor(this.limit / 2));
+        return true;
+      }
+      this.failures += 1;
+      if (this.failures < TRIES) return true;
+      this.failures = 0;
+      await this.parkNext(error);
       return true;
+    } catch {
+      return false; // it could not even be noted
     }
-    this.failures += 1;
-    if (this.failures < TRIES) return true;
-    this.failures = 0;
-    await this.parkNext(error);
-    return true;
   }
 
   private parkNext(error: Error): Promise<void> {

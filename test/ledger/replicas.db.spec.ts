@@ -1,7 +1,11 @@
 /** Several processes on one server: each replica here has connections, caches and queues of its own. */
+
+import { Tallies } from '../../src/contracts/tallies.follower.js';
 import { Appender } from '../../src/ledger/append.worker.js';
 import { Database } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
+import { enrol, parkedStreams } from '../../src/ledger/follow.postgres.js';
+import { FollowWorker } from '../../src/ledger/follow.worker.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeOnServer, openServerDatabase, type TestDatabase } from '../support/databases.js';
 import { contractIntent, newStream, openingIntent, requestDraft, requestIntent, responseIntent, runContract } from '../support/intents.js';
@@ -142,6 +146,21 @@ describeOnServer('a connection that breaks', () => {
     proxy.open(true);
     expect(codes([await kept])).toEqual(['appended']);
     expect(codes([await appender.append(contractIntent(newStream()))])).toEqual(['appended']);
+    await expectSound(database.db);
+  });
+
+  it('makes a follower wait and parks nothing', async () => {
+    for (let i = 0; i < 5; i++) await appender.append(contractIntent(newStream()));
+    await new Sequencer(database.db).drain();
+    const worker = new FollowWorker(db, new Tallies());
+    await enrol(database.db, 'tallies');
+    proxy.open(false);
+    for (let i = 0; i < 5; i++) await worker.catchUp();
+    expect(worker.status()).toMatchObject({ handled: 0, last_error: expect.any(String) });
+    proxy.open(true);
+    await worker.catchUp();
+    expect(worker.status()).toMatchObject({ handled: 10, last_error: null });
+    expect(await parkedStreams(database.db, 'tallies')).toEqual([]);
     await expectSound(database.db);
   });
 
