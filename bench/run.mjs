@@ -7,7 +7,7 @@ const SHORT = {
   'contention.mjs': ['--rounds', '2'],
   'sequence.mjs': ['--rounds', '2'],
   'orchestrate.mjs': ['--rounds', '3'],
-  'flat.mjs': ['--sizes', '1,1000,10000', '--session', '1,100,1000'],
+  'flat.mjs': ['--sizes', '1,10000', '--session', '1,1000'],
 };
 
 if (process.argv.includes('--help')) {

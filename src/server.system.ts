@@ -5,6 +5,7 @@ import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
 import { RegisterAgent } from './agents/agents.commands.js';
@@ -84,7 +85,14 @@ function closing(
 }
 
 async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: MAX_BODY_BYTES, routerOptions: { maxParamLength: 1500 }, forceCloseConnections: 'idle' });
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: 1500 },
+    forceCloseConnections: 'idle',
+    // A URL that cannot be decoded never reaches Nest.
+    frameworkErrors: (error: Error, request: unknown, reply: unknown) =>
+      new ProblemFilter(surroundings.log).answer(error, request as FastifyRequest, reply as FastifyReply),
+  });
   const fastify = adapter.getInstance();
   fastify.removeAllContentTypeParsers();
   // The raw bytes go through our scanner: JSON.parse alone would let duplicate keys and broken numbers into the record.

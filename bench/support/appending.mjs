@@ -62,15 +62,16 @@ export async function fill(appender, tools, events, prefix) {
   await Promise.all(Array.from({ length: writers }, writer));
 }
 
-/** `writers` do `one(n, i)` again and again for `milliseconds`; CPU of this process and of the database's backends per call. */
-export async function repeat({ writers, milliseconds, database, rows = 1 }, one) {
+/** `writers` do `one(n, i)` again and again for `milliseconds`, or `most` times together; CPU of this process and of the database's backends per call. */
+export async function repeat({ writers, milliseconds, database, rows = 1, most = Number.POSITIVE_INFINITY }, one) {
+  let left = most;
   const latencies = [];
   const used = () => ({ node: cpuOf(process.pid), db: database ? cpuOfDatabase(database.name) : 0 });
   const before = used();
   const started = performance.now();
   const until = started + milliseconds;
   const writer = async (n) => {
-    for (let i = 0; performance.now() < until; i++) {
+    for (let i = 0; left-- > 0 && performance.now() < until; i++) {
       const at = performance.now();
       await one(n, i);
       latencies.push(performance.now() - at);
@@ -90,10 +91,10 @@ export async function repeat({ writers, milliseconds, database, rows = 1 }, one)
 }
 
 /** Appends to streams of their own, one per writer, new ones in every measurement. */
-export async function appends(appender, tools, { writers, milliseconds, database }) {
+export async function appends(appender, tools, { writers, milliseconds, database, most }) {
   const streams = Array.from({ length: writers }, () => `default/agent/bench-${tools.newId().toLowerCase()}`);
   const before = appender.status();
-  const result = await repeat({ writers, milliseconds, database }, async (n) => {
+  const result = await repeat({ writers, milliseconds, database, most }, async (n) => {
     const { refusal } = await appender.append({ stream: streams[n], drafts: [oneDraft(tools)] });
     if (refusal) throw new Error(`refused: ${refusal.code}`);
   });

@@ -97,7 +97,7 @@ export class Appender implements Worker {
     const wrote = attempts.some((a) => a.verdict === 'won');
     if (wrote) this.counts.batches += 1;
     for (const attempt of attempts) {
-      await this.settle(attempt).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
+      await this.settle(attempt, send).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
     }
     if (wrote) this.appended();
   }
@@ -121,7 +121,7 @@ export class Appender implements Worker {
     });
   }
 
-  private async settle(attempt: Attempt): Promise<void> {
+  private async settle(attempt: Attempt, send: Send): Promise<void> {
     const { lane, placed, refused, verdict } = attempt;
     if (verdict === 'won' || (verdict === undefined && attempt.fresh)) {
       this.counts.events += lane.placed.length;
@@ -137,7 +137,7 @@ export class Appender implements Worker {
       for (const w of waiting) w.resolve({ refusal: { code: 'renamed' } });
       return;
     }
-    if (verdict === 'keyed') return this.afterUsedKey(waiting);
+    if (verdict === 'keyed') return this.afterUsedKey(waiting, send);
     this.lose(lane.stream, waiting, verdict === 'lost');
   }
 
@@ -168,7 +168,7 @@ export class Appender implements Worker {
       );
   }
 
-  private async afterUsedKey(waiting: Waiting[]): Promise<void> {
+  private async afterUsedKey(waiting: Waiting[], send: Send): Promise<void> {
     const used = await usedKeys(
       this.db,
       waiting.flatMap((w) => (w.intent.key ? [w.intent.key] : [])),
@@ -178,7 +178,8 @@ export class Appender implements Worker {
       if (use) w.resolve({ refusal: { code: 'key_used', request: use.request, salt: use.salt, body: use.body } });
       return !use;
     });
-    this.again(innocent);
+    // At once and by themselves: in the queue they would meet the next use of the same key, and the next.
+    if (innocent.length > 0) await this.commit(innocent, send);
   }
 
   private async afterFailure(batch: Waiting[], error: Error, send: Send): Promise<void> {

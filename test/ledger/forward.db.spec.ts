@@ -109,10 +109,11 @@ describeEachDatabase('a follower that forwards', (open) => {
     await until(() => peer.got.length > 3);
     // Its lease goes to another owner behind its back, as after a pause longer than the lease.
     await db.query(
-      `UPDATE follower SET owner = 'heir', token = token + 1, until = clock_timestamp() + interval '50 milliseconds' WHERE name = $1`,
+      `UPDATE follower SET owner = 'heir', token = token + 1, until = clock_timestamp() + interval '5 seconds' WHERE name = $1`,
       [peer.name],
     );
-    await until(() => /lease was lost/.test(String(dead.status()['last_error'])));
+    await until(async () => (await followers(db)).some((f) => f.name === peer.name && /lease was lost/.test(f.error ?? '')));
+    await dead.drain();
     const [before] = (await followers(db)).filter((f) => f.name === peer.name);
     await forward('heir');
     await until(async () => (await followers(db)).some((f) => f.name === peer.name && f.lag === 0));
