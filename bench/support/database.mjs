@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
 
+const STEP_MS = 20_000;
 const undo = [];
 let ending;
 
@@ -13,7 +14,15 @@ export const atEnd = (work) => undo.push(work);
 
 export function endAll() {
   ending ??= (async () => {
-    for (const work of undo.reverse()) await work().catch((error) => process.stderr.write(`while cleaning up: ${error.message}\n`));
+    for (const work of undo.reverse()) {
+      let timer;
+      // What does not end in time is left behind: the databases must go whatever hangs.
+      const late = new Promise((_, fail) => {
+        timer = setTimeout(() => fail(new Error(`not done within ${STEP_MS} ms`)), STEP_MS);
+      });
+      await Promise.race([work(), late]).catch((error) => process.stderr.write(`while cleaning up: ${error.message}\n`));
+      clearTimeout(timer);
+    }
   })();
   return ending;
 }
