@@ -30,15 +30,18 @@ export interface SequencedEvent extends EventRow {
 export const EVENT_COLUMNS =
   'e.id, e.event_id, e.stream, e.seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent, e.capability, e.status, e.error_code, e.record, e.hash';
 
-/** A sequenced event without its bytes, for those who need only the columns: the bytes are most of what reading costs. */
-export type SequencedColumns = Omit<SequencedEvent, 'record' | 'hash'>;
+/** What can be counted of a sequenced event. Reading a whole event costs several times as much, and the views read every one. */
+export type SequencedColumns = Pick<
+  SequencedEvent,
+  'idx' | 'stream' | 'seq' | 'type' | 'from_agent' | 'to_agent' | 'capability' | 'status'
+>;
 
 export async function columnsAfter(tx: Tx, idx: number, limit: number): Promise<SequencedColumns[]> {
   return tx.named(
     'columns_after',
-    `SELECT e.*, l.idx, l.sequenced_at FROM leaf l CROSS JOIN LATERAL (
-       SELECT id, event_id, stream, seq, type, time, task, cause, in_reply_to, from_agent, to_agent, capability, status, error_code
-         FROM event WHERE id = l.event OFFSET 0) e WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
+    `SELECT l.idx, e.* FROM leaf l CROSS JOIN LATERAL (
+       SELECT stream, seq, type, from_agent, to_agent, capability, status FROM event WHERE id = l.event OFFSET 0) e
+      WHERE l.idx > $1 ORDER BY l.idx LIMIT $2`,
     [idx, limit],
   );
 }
