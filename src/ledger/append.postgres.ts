@@ -2,8 +2,8 @@
  * The append statement, the loading of stream heads it is decided on, and the look-up that settles a batch whose outcome was lost.
  * The statement runs alone, in autocommit, under READ COMMITTED: everything in it is written or nothing.
  */
-import type { Lane } from './batch.js';
-import { parameters } from './batch.js';
+import { type Column, type Lane, parameters } from './batch.js';
+import { binaryArray, type ElementType } from './binary-array.js';
 import type { Database, Tx } from './database.postgres.js';
 import { insertPayload } from './payload.postgres.js';
 import { emptyStream, type Seal, type StreamState } from './stream.js';
@@ -16,23 +16,23 @@ interface Parts {
   readonly names: boolean;
 }
 
-const EVENT_COLUMNS_IN = [
-  ['stream', 'text'],
+type Columns = readonly (readonly [name: string, type: ElementType])[];
+
+const text = (...columns: string[]): Columns => columns.map((column) => [column, 'text'] as const);
+
+/** The parameters: one array a column, in the order of `parameters`. */
+const HEADS: Columns = [...text('stream'), ['base', 'bytea'], ['seq', 'bigint'], ['head', 'bytea']];
+const EVENTS: Columns = [
+  ...text('stream'),
   ['seq', 'bigint'],
-  ['event_id', 'text'],
-  ['type', 'text'],
-  ['time', 'text'],
-  ['task', 'text'],
-  ['cause', 'text'],
-  ['in_reply_to', 'text'],
-  ['from_agent', 'text'],
-  ['to_agent', 'text'],
-  ['capability', 'text'],
-  ['status', 'text'],
-  ['error_code', 'text'],
+  ...text('event_id', 'type', 'time', 'task', 'cause', 'in_reply_to', 'from_agent', 'to_agent', 'capability', 'status', 'error_code'),
   ['record', 'bytea'],
   ['hash', 'bytea'],
-] as const;
+];
+const PAYLOADS: Columns = [...text('event_id', 'name'), ['bytes', 'bytea']];
+const OPENED: Columns = [...text('id', 'stream', 'owner'), ['secs', 'float8']];
+const KEYS: Columns = [...text('stream', 'scope'), ['key', 'bytea'], ...text('request'), ['salt', 'bytea'], ['body', 'bytea']];
+const NAMES: Columns = text('tenant', 'name', 'stream', 'previous');
 
 /**
  * Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys. So two
@@ -40,25 +40,17 @@ const EVENT_COLUMNS_IN = [
  */
 function appendSql({ opens, answers, keys, names }: Parts): string {
   let last = 0;
-  const unnest = (alias: string, columns: readonly (readonly [string, string])[], ordinality = '') => {
+  const unnest = (alias: string, columns: Columns, ordinality = '') => {
     const types = columns.map(([, type]) => `$${++last}::${type}[]`).join(', ');
     return `unnest(${types})${ordinality && ' WITH ORDINALITY'} AS ${alias}(${columns.map(([name]) => name).join(', ')}${ordinality})`;
   };
-  const text = (...columns: string[]) => columns.map((column) => [column, 'text'] as const);
-  const heads = unnest('w', [
-    ['stream', 'text'],
-    ['base', 'bytea'],
-    ['seq', 'bigint'],
-    ['head', 'bytea'],
-  ]);
-  const events = unnest('n', EVENT_COLUMNS_IN, ', ord');
-  const payload = insertPayload(last + 1, last + 2, last + 3);
-  last += 3;
-  const open = opens && unnest('o', [...text('id', 'stream', 'owner'), ['secs', 'float8']]);
-  const key =
-    keys && unnest('k', [...text('stream', 'scope'), ['key', 'bytea'], ['request', 'text'], ['salt', 'bytea'], ['body', 'bytea']]);
-  const name = names && unnest('n', text('tenant', 'name', 'stream', 'previous'));
-  const columns = EVENT_COLUMNS_IN.map(([column]) => column);
+  const heads = unnest('w', HEADS);
+  const events = unnest('n', EVENTS, ', ord');
+  const payload = insertPayload(unnest('p', PAYLOADS));
+  const open = opens && unnest('o', OPENED);
+  const key = keys && unnest('k', KEYS);
+  const name = names && unnest('n', NAMES);
+  const columns = EVENTS.map(([column]) => column);
 
   const parts = [
     answers && `new_event AS MATERIALIZED (SELECT * FROM ${events})`,
@@ -123,15 +115,22 @@ const statements = new Map<string, string>();
 
 function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: unknown[] } {
   const { events, opened, keys, names } = parameters(lanes);
-  const has = (columns: unknown[][]) => columns[0]!.length > 0;
+  const has = (columns: Column[]) => columns[0]!.length > 0;
   const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
   const parts: Parts = { opens: has(opened), answers, keys: has(keys), names: has(names) };
   const name = ['append', ...Object.entries(parts).flatMap(([part, is]) => (is ? [part] : []))].join('_');
   const text = statements.get(name) ?? appendSql(parts);
   statements.set(name, text);
-  const values = [events, parts.opens ? opened : [], parts.keys ? keys : [], parts.names ? names : []].flat();
+  const values = [
+    ...encode([...HEADS, ...EVENTS, ...PAYLOADS], events),
+    ...(parts.opens ? encode(OPENED, opened) : []),
+    ...(parts.keys ? encode(KEYS, keys) : []),
+    ...(parts.names ? encode(NAMES, names) : []),
+  ];
   return { name, text, values };
 }
+
+const encode = (columns: Columns, values: Column[]) => columns.map(([, type], i) => binaryArray(type, values[i]!));
 
 export type Verdict = 'won' | 'lost' | 'answered' | 'keyed' | 'renamed';
 

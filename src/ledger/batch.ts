@@ -132,8 +132,11 @@ function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] 
   return claims;
 }
 
+/** The values of one array parameter. */
+export type Column = (string | Buffer | number | null | undefined)[];
+
 /** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
-export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names', unknown[][]> {
+export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names', Column[]> {
   const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(3), columns(4), columns(6), columns(4)];
   for (const lane of lanes) {
     push(streams, lane.stream, lane.base, lane.state.seq, lane.state.head);
@@ -152,8 +155,8 @@ export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' |
   return { events: [...streams, ...events, ...payloads], opened, keys, names };
 }
 
-const columns = (n: number): unknown[][] => Array.from({ length: n }, () => []);
+const columns = (n: number): Column[] => Array.from({ length: n }, () => []);
 
-function push(into: unknown[][], ...values: unknown[]): void {
+function push(into: Column[], ...values: Column): void {
   for (let i = 0; i < values.length; i++) into[i]!.push(values[i]);
 }

@@ -5,12 +5,11 @@
 import type { JsonValue } from '../kernel/json.js';
 import type { Tx } from './database.postgres.js';
 
-/** Part of the append statement: `event_id`, `name`, `bytes` arrays at the given parameters, joined to the inserted events `ins`. */
-export const insertPayload = (id: number, name: number, bytes: number) => `
+/** Part of the append statement: rows `p(event_id, name, bytes)`, joined to the inserted events `ins`. */
+export const insertPayload = (rows: string) => `
 pay AS (
   INSERT INTO payload (event, name, bytes)
-  SELECT ins.id, p.name, p.bytes
-    FROM unnest($${id}::text[], $${name}::text[], $${bytes}::bytea[]) AS p(event_id, name, bytes) JOIN ins USING (event_id)
+  SELECT ins.id, p.name, p.bytes FROM ${rows} JOIN ins USING (event_id)
 )`;
 
 export interface PayloadRow {

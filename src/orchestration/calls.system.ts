@@ -4,7 +4,7 @@
  */
 
 import type { Task } from '../agents/agent.js';
-import type { AgentClient } from '../agents/agent-client.js';
+import { type AgentClient, type CallOptions, Stop } from '../agents/agent-client.js';
 import { completed, failed, type Outcome } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
 
@@ -17,7 +17,7 @@ export interface Call {
 }
 
 export class Calls {
-  private readonly running = new Map<string, { controller: AbortController; stream: string }>();
+  private readonly running = new Map<string, { stop: (outcome: Outcome) => void; stream: string }>();
   private accepted = 0;
   private closing = false;
   private idle: () => void = () => undefined;
@@ -40,29 +40,28 @@ export class Calls {
   }
 
   /** Calls the agent. Settles at the deadline at the latest. */
-  async run({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
-    const controller = new AbortController();
-    this.running.set(task.task_id, { controller, stream });
-    const { signal } = controller;
-    const timer = setTimeout(
-      () => controller.abort(failed('agent_timeout', `the agent did not answer within ${milliseconds / 1000} s`)),
-      milliseconds,
-    );
-    try {
-      const stopped = new Promise<Outcome>((resolve) => {
-        signal.addEventListener('abort', () => resolve(signal.reason as Outcome), { once: true });
-      });
-      return await Promise.race([stopped, answered(client, task, { signal, trace })]);
-    } finally {
-      clearTimeout(timer);
-      this.running.delete(task.task_id);
-    }
+  run({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
+    const stop = new Stop();
+    return new Promise<Outcome>((resolve, reject) => {
+      const end = (outcome: Outcome) => {
+        resolve(outcome);
+        stop.stop(new Error(outcome.message));
+      };
+      const timer = setTimeout(
+        () => end(failed('agent_timeout', `the agent did not answer within ${milliseconds / 1000} s`)),
+        milliseconds,
+      );
+      this.running.set(task.task_id, { stop: end, stream });
+      answered(client, task, { stop, trace })
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    }).finally(() => this.running.delete(task.task_id));
   }
 
   /** The session was closed over running calls. */
   cancelSession(stream: string): void {
     for (const call of this.running.values()) {
-      if (call.stream === stream) call.controller.abort(failed('cancelled', 'the session was closed while the agent worked'));
+      if (call.stream === stream) call.stop(failed('cancelled', 'the session was closed while the agent worked'));
     }
   }
 
@@ -75,14 +74,14 @@ export class Calls {
     });
     const timer = setTimeout(() => {
       const outcome = failed('interrupted', 'the orchestrator was stopped while the agent worked; whether it acted is unknown');
-      for (const { controller } of this.running.values()) controller.abort(outcome);
+      for (const { stop } of this.running.values()) stop(outcome);
     }, milliseconds);
     await done;
     clearTimeout(timer);
   }
 }
 
-async function answered(client: AgentClient, task: Task, options: { signal: AbortSignal; trace: string | null }): Promise<Outcome> {
+async function answered(client: AgentClient, task: Task, options: CallOptions): Promise<Outcome> {
   const answer = await client.call(task, options);
   if (answer.success) return completed(answer.data);
   return failed(answer.code, answer.message, {

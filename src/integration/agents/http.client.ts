@@ -4,13 +4,20 @@
  */
 import { Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
-import { AgentClient, type Answer } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { readAnswer } from './answer.js';
 
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CONNECT_MS = 5000;
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly bytes: Buffer;
+}
+
+class TooLarge extends Error {}
 
 export class HttpClient extends AgentClient {
   private readonly pool: Pool;
@@ -30,31 +37,21 @@ export class HttpClient extends AgentClient {
     });
   }
 
-  async call(task: Task, { signal, trace }: { signal: AbortSignal; trace: string | null }): Promise<Answer> {
-    let status: number;
-    let bytes: Buffer;
+  async call(task: Task, { stop, trace }: CallOptions): Promise<Answer> {
+    let answer: HttpAnswer;
     try {
-      const response = await this.pool.request({
-        method: 'POST',
-        path: this.path,
-        signal,
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json',
-          'idempotency-key': task.task_id,
-          // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
-          ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
-        },
-        body: JSON.stringify(task),
+      answer = await this.post(JSON.stringify(task), stop, {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        'idempotency-key': task.task_id,
+        // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
+        ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
       });
-      status = response.statusCode;
-      const read = await readBounded(response.body);
-      if (!read)
-        return { success: false, code: 'agent_response_too_large', message: `the agent answered more than ${MAX_ANSWER_BYTES} bytes` };
-      bytes = read;
     } catch (error) {
+      if (error instanceof TooLarge) return { success: false, code: 'agent_response_too_large', message: error.message };
       return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
     }
+    const { status, bytes } = answer;
     if (status !== 200) {
       const code = status >= 500 ? 'agent_failed' : 'agent_invalid_response';
       return { success: false, code, message: `the agent answered HTTP ${status}`, raw: rawOf(bytes) };
@@ -67,23 +64,40 @@ export class HttpClient extends AgentClient {
     }
   }
 
+  /** `dispatch` rather than `request`: the answer is wanted whole, and a stream around it costs as much as the call itself. */
+  private post(body: string, stop: Stop, headers: Record<string, string>): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let status = 0;
+      let size = 0;
+      this.pool.dispatch(
+        { method: 'POST', path: this.path, headers, body },
+        {
+          onRequestStart(controller) {
+            stop.onStop((why) => controller.abort(why)); // a call that waited for a connection may be stopped before it starts
+          },
+          onResponseStart(_controller, code) {
+            status = code;
+          },
+          onResponseData(controller, chunk) {
+            size += chunk.length;
+            if (size > MAX_ANSWER_BYTES) controller.abort(new TooLarge(`the agent answered more than ${MAX_ANSWER_BYTES} bytes`));
+            else chunks.push(chunk);
+          },
+          onResponseEnd() {
+            resolve({ status, bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) });
+          },
+          onResponseError(_controller, error) {
+            reject(error);
+          },
+        },
+      );
+    });
+  }
+
   close(): Promise<void> {
     return this.pool.destroy();
   }
-}
-
-async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) {
-      body.destroy();
-      return null;
-    }
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
 }
 
 /** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */

@@ -1,7 +1,7 @@
 /// <reference lib="es2024.string" />
 /** Calls an agent that lives in this process. */
 import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
-import { AgentClient, type Answer } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions } from '../../agents/agent-client.js';
 import { toJsonValue } from '../../kernel/json.js';
 import { readAnswer } from './answer.js';
 
@@ -10,11 +10,11 @@ export class InProcessClient extends AgentClient {
     super();
   }
 
-  async call(task: Task, { signal }: { signal: AbortSignal }): Promise<Answer> {
+  async call(task: Task, { stop }: CallOptions): Promise<Answer> {
     let answer: AgentAnswer;
     try {
       // A copy: an agent that changes its input must not change what was recorded.
-      answer = await this.agent.execute(structuredClone(task), { signal });
+      answer = await this.agent.execute(structuredClone(task), { signal: stop.signal });
     } catch (error) {
       return { success: false, code: 'agent_threw', message: `the agent threw: ${textOf(error)}` };
     }
