@@ -1,10 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { Controller, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { z } from 'zod';
 import { CloseSession } from '../contracts/contracts.commands.js';
 import { GetContract, ListContracts } from '../contracts/contracts.queries.js';
-import { callerOf } from './caller.js';
+import type { Caller } from '../kernel/principal.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { CloseQuery, ContractId, ContractsQuery, SessionId } from './orchestrate.schema.js';
 
 @Controller('v1')
@@ -15,25 +15,28 @@ export class ContractsController {
   ) {}
 
   @Get('contracts')
-  async list(@Query({ schema: ContractsQuery }) query: z.output<typeof ContractsQuery>, @Headers() headers: IncomingHttpHeaders) {
+  @Needs('contracts:read')
+  async list(@Query({ schema: ContractsQuery }) query: z.output<typeof ContractsQuery>, @CurrentCaller() caller: Caller) {
     const { session_id, limit, cursor, ...filter } = query;
-    const page = await this.queries.execute(new ListContracts(callerOf(headers).tenant, session_id, filter, { limit, cursor }));
+    const page = await this.queries.execute(new ListContracts(caller.tenant, session_id, filter, { limit, cursor }));
     const { total_exact, ...rest } = page;
     return { ...(session_id !== undefined && { session_id }), ...rest, ...(!total_exact && { total_exact }) };
   }
 
   @Get('contracts/:id')
-  get(@Param('id', { schema: ContractId }) id: string, @Headers() headers: IncomingHttpHeaders) {
-    return this.queries.execute(new GetContract(callerOf(headers).tenant, id));
+  @Needs('contracts:read')
+  get(@Param('id', { schema: ContractId }) id: string, @CurrentCaller() caller: Caller) {
+    return this.queries.execute(new GetContract(caller.tenant, id));
   }
 
   @Post('sessions/:id/close')
+  @Needs('orchestrate')
   @HttpCode(200)
   close(
     @Param('id', { schema: SessionId }) session: string,
     @Query({ schema: CloseQuery }) { cancel }: z.output<typeof CloseQuery>,
-    @Headers() headers: IncomingHttpHeaders,
+    @CurrentCaller() caller: Caller,
   ) {
-    return this.commands.execute(new CloseSession(callerOf(headers).tenant, session, cancel === 'true'));
+    return this.commands.execute(new CloseSession(caller.tenant, session, cancel === 'true'));
   }
 }

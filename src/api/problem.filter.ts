@@ -7,6 +7,8 @@ import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
   invalid_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   payload_too_large: 413,
   unsupported_media_type: 415,
@@ -15,6 +17,7 @@ const STATUS: Record<ErrorCode, number> = {
   key_conflict: 409,
   key_in_flight: 409,
   ledger_unavailable: 503,
+  issuer_unavailable: 503,
   overloaded: 503,
   shutting_down: 503,
   bad_configuration: 500,
@@ -72,7 +75,7 @@ function asOurs(exception: unknown): OrchestratorError {
   }
 }
 
-export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+export const MAX_BODY_BYTES = 1024 * 1024;
 
 interface Issue {
   readonly message: string;

@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
 import { contractTotals } from '../contracts/tallies.follower.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
 import { Database } from '../ledger/database.postgres.js';
 import { followers } from '../ledger/follow.postgres.js';
@@ -9,6 +10,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
+import { CurrentCaller, Needs, OpenToAll } from './auth.guard.js';
 
 const VERSION = '0.1.0';
 const STARTED = new Date().toISOString();
@@ -24,6 +26,7 @@ export class StatusController {
   ) {}
 
   @Get('health')
+  @OpenToAll()
   async health() {
     try {
       await this.db.query('SELECT 1');
@@ -39,18 +42,20 @@ export class StatusController {
   }
 
   @Get('agents')
+  @Needs('contracts:read')
   agents() {
     const agents = this.registry.all().map(toItem);
     return { agents, total: agents.length };
   }
 
   @Get('status')
-  async status() {
+  @Needs('contracts:read')
+  async status(@CurrentCaller() caller: Caller) {
     const [size, following, open, totals] = await Promise.all([
       ledgerSize(this.db),
       followers(this.db),
       countOpen(this.db),
-      contractTotals(this.db, 'default'),
+      contractTotals(this.db, caller.tenant),
     ]);
     const agents = this.registry.all();
     return {

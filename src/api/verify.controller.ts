@@ -1,11 +1,11 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { Body, Controller, Headers, HttpCode, Post, StreamableFile } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, StreamableFile } from '@nestjs/common';
 import { z } from 'zod';
 import { verifyLedger } from '../audit/verify.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
-import { callerOf } from './caller.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { SessionId } from './orchestrate.schema.js';
 
 const VerifyBody = z.strictObject({ session_id: SessionId.optional() }).optional();
@@ -16,9 +16,10 @@ export class VerifyController {
   constructor(private readonly db: Database) {}
 
   @Post('verify')
+  @Needs('audit')
   @HttpCode(200)
-  verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @Headers() headers: IncomingHttpHeaders): StreamableFile {
-    const session = body?.session_id === undefined ? undefined : { tenant: callerOf(headers).tenant, name: body.session_id };
+  verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {
+    const session = body?.session_id === undefined ? undefined : { tenant: caller.tenant, name: body.session_id };
     const lines = Readable.from(linesOf(this.db, session ? { session } : {}));
     return new StreamableFile(lines, { type: 'application/x-ndjson' });
   }
