@@ -38,7 +38,6 @@ export async function emptyPlace(onServer: boolean): Promise<Place> {
 /** For what does not depend on the kind of database: the quickest there is. */
 export const anyPlace: MakePlace = () => (server ? serverPlace() : embeddedPlace());
 
-/** The suite once per kind of database, as describeEachDatabase does it. What `make` gave is dropped after the suite. */
 export type Kind = 'embedded' | 'PostgreSQL';
 
 /** null: not under test in this run. */
@@ -47,6 +46,7 @@ export function placeOf(kind: Kind): MakePlace | null {
   return process.env['AO_TEST_EMBEDDED_TEMPLATE'] ? embeddedPlace : null;
 }
 
+/** The suite once per kind of database, as describeEachDatabase does it. What `make` gave is dropped after the suite. */
 export function describeEachPlace(title: string, suite: (make: MakePlace) => void): void {
   const kinds = (['embedded', 'PostgreSQL'] as const).flatMap((kind) => {
     const make = placeOf(kind);
