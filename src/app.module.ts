@@ -8,6 +8,7 @@ import { API_SETTINGS } from './api/api.settings.js';
 import { AuthGuard } from './api/auth.guard.js';
 import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
+import { MemoryController } from './api/memory.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { StatusController } from './api/status.controller.js';
@@ -17,16 +18,25 @@ import { ContractManagerModule } from './contracts/contracts.module.js';
 import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
+import { AnthropicModel } from './integration/llm/anthropic.client.js';
+import { MemAgentClient } from './integration/memagent/memagent.client.js';
+import { MemAgentForwarder } from './integration/memagent/memagent.follower.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
 import { FollowWorker } from './ledger/follow.worker.js';
+import { ForwardWorker } from './ledger/forward.worker.js';
 import { EmbeddedHousekeeping } from './ledger/housekeeping.worker.js';
 import { Instance } from './ledger/instance.worker.js';
 import { LedgerModule } from './ledger/ledger.module.js';
 import type { OpenLedger } from './ledger/open.postgres.js';
 import { Sequencer } from './ledger/sequence.worker.js';
+import { Blocks } from './memory/blocks.postgres.js';
+import type { Summarizer } from './memory/compress.js';
+import { Compressions } from './memory/compressions.worker.js';
+import { MemoryModule } from './memory/memory.module.js';
+import { pricesOf } from './memory/memory.settings.js';
 import { OrchestrationModule } from './orchestration/orchestration.module.js';
 
 export interface Surroundings {
@@ -43,8 +53,8 @@ export class AppModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
+      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry, Compressions],
+      useFactory: (...own: Worker[]) => new Workers([...own, ...forwardersOf(config, ledger, owner), ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
@@ -54,9 +64,10 @@ export class AppModule {
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
-        OrchestrationModule,
+        MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
+        OrchestrationModule.recalling(Blocks),
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
+      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController, MemoryController],
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },
@@ -70,6 +81,29 @@ export class AppModule {
 function verifierFor(config: Config): JwtVerifier | null {
   const checks = tokenChecks(config);
   return checks && new JwtVerifier(checks);
+}
+
+function summarizerOf(config: Config): Summarizer {
+  const { ANTHROPIC_API_KEY: apiKey, ANTHROPIC_TIMEOUT_SECONDS: seconds } = config;
+  const model =
+    apiKey === undefined
+      ? null
+      : new AnthropicModel({
+          apiKey,
+          baseUrl: config.ANTHROPIC_BASE_URL,
+          model: config.ANTHROPIC_MODEL,
+          maxInput: config.ANTHROPIC_MAX_INPUT_TOKENS,
+          maxOutput: config.ANTHROPIC_MAX_OUTPUT_TOKENS,
+          timeoutMs: Math.round(seconds * 1000),
+          maxRetries: config.ANTHROPIC_MAX_RETRIES,
+        });
+  return { model, prices: pricesOf(config) };
+}
+
+function forwardersOf(config: Config, { db }: OpenLedger, owner: string): Worker[] {
+  if (config.MEMAGENT_URL === 'off') return [];
+  const client = new MemAgentClient({ url: config.MEMAGENT_URL, compress: config.MEMAGENT_COMPRESS });
+  return [new ForwardWorker(db, new MemAgentForwarder(db, client), owner)];
 }
 
 /** A server checkpoints and vacuums by itself. */

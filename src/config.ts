@@ -6,6 +6,7 @@ import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
+import { MemorySettings } from './memory/memory.settings.js';
 
 const Settings = z.object({
   ...ApiSettings.shape,
@@ -13,6 +14,7 @@ const Settings = z.object({
   ...LedgerSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...MemorySettings.shape,
 });
 
 /** Names of the variables that are read. */

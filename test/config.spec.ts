@@ -20,6 +20,10 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['ANTHROPIC_MAX_INPUT_TOKENS', '0', /whole number from 1000/],
+  ['ANTHROPIC_TIMEOUT_SECONDS', '0', /from 0.1 to 600/],
+  ['ANTHROPIC_PRICE_INPUT', '-1', /from 0 to 1000000/],
+  ['MEMAGENT_COMPRESS', 'yes', /true or false/],
 ];
 
 const SECRET = [
@@ -78,6 +82,14 @@ describe('the configuration', () => {
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
       AGENTS_FILE: './data/agents.json',
+      ANTHROPIC_BASE_URL: 'https://api.anthropic.com',
+      ANTHROPIC_MODEL: 'claude-sonnet-5-5',
+      ANTHROPIC_MAX_INPUT_TOKENS: 150_000,
+      ANTHROPIC_MAX_OUTPUT_TOKENS: 8192,
+      ANTHROPIC_TIMEOUT_SECONDS: 120,
+      ANTHROPIC_MAX_RETRIES: 2,
+      MEMAGENT_URL: 'off',
+      MEMAGENT_COMPRESS: false,
     });
   });
 

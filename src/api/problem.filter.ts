@@ -18,6 +18,8 @@ const STATUS: Record<ErrorCode, number> = {
   key_in_flight: 409,
   ledger_unavailable: 503,
   issuer_unavailable: 503,
+  llm_unavailable: 503,
+  peer_unavailable: 503,
   overloaded: 503,
   shutting_down: 503,
   bad_configuration: 500,

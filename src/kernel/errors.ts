@@ -19,6 +19,8 @@ export type ErrorCode =
   /** Our fault or our peers': try again later. */
   | 'ledger_unavailable'
   | 'issuer_unavailable'
+  | 'llm_unavailable'
+  | 'peer_unavailable'
   | 'overloaded'
   | 'shutting_down'
   /** The process cannot run as configured. */

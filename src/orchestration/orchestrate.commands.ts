@@ -17,6 +17,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Decision, route, type Wish } from '../routing/route.js';
 import { Calls } from './calls.system.js';
+import { Recall, type Recalled } from './recall.js';
 
 export interface TaskRequest extends Wish {
   readonly session_id: string;
@@ -57,6 +58,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     private readonly calls: Calls,
     private readonly instance: Instance,
     private readonly db: Database,
+    private readonly memory: Recall,
   ) {}
 
   execute(command: Orchestrate): Promise<OrchestrateResult> {
@@ -70,6 +72,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     }
     const decision = route(request, this.registry);
     const { agent } = decision;
+    const memory = request.context['memory'] === true ? await this.memory.recall(caller.tenant, request.session_id) : undefined;
     const milliseconds = Math.round(request.timeout_seconds * 1000);
     const deadline = Date.now() + milliseconds;
     const claimed = key === undefined ? undefined : claim(caller, key, request);
@@ -85,7 +88,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
           cause: null,
           trace: caller.trace,
         },
-        payload: payloadOf(caller, request, decision),
+        payload: { ...payloadOf(caller, request, decision), memory: memory === null ? null : memory?.reference },
         seconds: milliseconds / 1000,
         key: claimed,
       },
@@ -95,7 +98,12 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     if ('used' in result) return this.repeat(result.used, request);
     const { asked, stream } = result.opened;
     if (result.answer || !agent) return shape(asked, result.answer!);
-    const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
+    const task = {
+      task_id: asked.id,
+      capability: decision.capability!,
+      parameters: request.parameters,
+      context: withMemory(request, memory),
+    };
     const outcome: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
     return shape(asked, await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())));
   }
@@ -138,6 +146,10 @@ function payloadOf(caller: Caller, request: TaskRequest, decision: Decision): Re
     principal: caller.principal ?? undefined,
   };
 }
+
+/** The agent gets the block, the record its reference: what the block says stands in the ledger already and never changes. */
+const withMemory = ({ context }: TaskRequest, memory: Recalled | null | undefined): Record<string, JsonValue> =>
+  memory === undefined ? context : { ...context, memory: memory === null ? null : memory.block };
 
 function claim(caller: Caller, key: string, request: TaskRequest): KeyClaim {
   const salt = Buffer.from(newSalt(), 'base64url');

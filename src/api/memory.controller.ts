@@ -1,0 +1,98 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res, type StreamableFile } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
+import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
+import type { MemoryBlock } from '../memory/block.js';
+import { Compress, type Compressed } from '../memory/compress.commands.js';
+import type { Waiter } from '../memory/compressions.worker.js';
+import { GetMemory, ListMemory } from '../memory/memory.queries.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
+import { eventStream } from './compress.stream.js';
+import { CompressBody, CompressQuery, isBlockId, MemoryQuery } from './memory.schema.js';
+import { SessionId } from './orchestrate.schema.js';
+
+interface CompressAnswer {
+  readonly status: 'ok' | 'error';
+  readonly session_id: string;
+  readonly compressed: boolean;
+  /** Whether this call made the block; false: nothing had happened since it was made. */
+  readonly created: boolean;
+  readonly memory_block: MemoryBlock | null;
+  readonly memagent: MemoryBlock['memagent'] | null;
+  readonly error: string | null;
+}
+
+@Controller('v1')
+export class MemoryController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  /** With `Accept: text/event-stream` the progress is told on the way. */
+  @Post('compress')
+  @Needs('orchestrate')
+  @HttpCode(200)
+  async compress(
+    @Body({ schema: CompressBody }) body: z.output<typeof CompressBody>,
+    @Query({ schema: CompressQuery }) query: z.output<typeof CompressQuery>,
+    @CurrentCaller() caller: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CompressAnswer | StreamableFile> {
+    const { session_id: session } = body;
+    const request = { session, intent: body.intent ?? null, requireModel: query.require === 'llm' };
+    const run = (waiter: Waiter) => this.commands.execute(new Compress(caller, request, waiter));
+    if (!/\btext\/event-stream\b/.test(String(reply.request.headers.accept ?? ''))) {
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort(new Error('the client hung up')));
+      return answer(session, await run({ signal: gone.signal, report: () => undefined }));
+    }
+    await this.queries.execute(new GetMemory(caller.tenant, session, { newest: true })); // an unknown session is a 404, not a stream
+    void reply.header('cache-control', 'no-store');
+    return eventStream(run, { done: (compressed) => answer(session, compressed), failed: (error) => failure(session, error) });
+  }
+
+  @Get('sessions/:id/memory')
+  @Needs('contracts:read')
+  async memory(
+    @Param('id', { schema: SessionId }) session_id: string,
+    @Query({ schema: MemoryQuery }) { at, all }: z.output<typeof MemoryQuery>,
+    @CurrentCaller() caller: Caller,
+  ) {
+    if (all === 'true') {
+      const { blocks, total } = await this.queries.execute(new ListMemory(caller.tenant, session_id));
+      return { session_id, memory_blocks: blocks, total };
+    }
+    const choice = at === undefined ? ({ newest: true } as const) : isBlockId(at) ? { id: at } : { by: at };
+    return { session_id, memory_block: await this.queries.execute(new GetMemory(caller.tenant, session_id, choice)) };
+  }
+}
+
+function answer(session_id: string, { block, created }: Compressed): CompressAnswer {
+  return {
+    status: 'ok',
+    session_id,
+    compressed: block !== null,
+    created,
+    memory_block: block,
+    memagent: block?.memagent ?? null,
+    error: null,
+  };
+}
+
+/** The status line is gone already. */
+function failure(session_id: string, error: unknown): CompressAnswer & { code: string } {
+  const ours = error instanceof OrchestratorError ? error : new OrchestratorError('internal', 'something went wrong on our side');
+  return {
+    status: 'error',
+    session_id,
+    compressed: false,
+    created: false,
+    memory_block: null,
+    memagent: null,
+    error: ours.message,
+    code: ours.code,
+  };
+}
