@@ -52,16 +52,18 @@ export class MemAgentClient {
   /** Resolves 'refused' when it is well and does not want just this; rejects when it may help to try again. */
   async deliver({ session, intent, notes }: Delivery, signal: AbortSignal): Promise<'delivered' | { refused: string }> {
     const path = `/v1/session/${encodeURIComponent(session)}`;
-    const made = await this.ask('POST', '/v1/session/init', signal, { session_id: session, intent, created_by: 'agent-orchestrator' });
+    const made = await this.ask('POST', '/v1/session/init', signal, {
+      data: { session_id: session, intent, created_by: 'agent-orchestrator' },
+    });
     if (made.status !== 409 && !ok(made.status)) return refusedOr(made.status, 'the session');
     const known = await this.notesOf(path, signal);
     for (const text of notes) {
       if (known.has(text)) continue;
-      const { status } = await this.ask('POST', `${path}/note`, signal, { text });
+      const { status } = await this.ask('POST', `${path}/note`, signal, { data: { text } });
       if (!ok(status)) return refusedOr(status, `a note of ${text.length} characters (at most ${NOTE_CHARACTERS} are sent)`);
     }
     if (!this.settings.compress) return 'delivered';
-    const { status } = await this.ask('POST', `${path}/compress`, signal, { intent }, COMPRESS_TIMEOUT_MS);
+    const { status } = await this.ask('POST', `${path}/compress`, signal, { data: { intent }, timeout: COMPRESS_TIMEOUT_MS });
     return ok(status) ? 'delivered' : refusedOr(status, 'to compress the session');
   }
 
@@ -78,9 +80,9 @@ export class MemAgentClient {
     );
   }
 
-  private async ask(method: 'GET' | 'POST', url: string, signal: AbortSignal, data?: object, timeout = TIMEOUT_MS) {
+  private async ask(method: 'GET' | 'POST', url: string, signal: AbortSignal, more: { data?: object; timeout?: number } = {}) {
     try {
-      return await this.http.request<unknown>({ method, url, signal, timeout, ...(data && { data }) });
+      return await this.http.request<unknown>({ method, url, signal, timeout: TIMEOUT_MS, ...more });
     } catch (error) {
       signal.throwIfAborted();
       throw away((error as Error).message || String((error as { code?: string }).code), error);
