@@ -98,8 +98,10 @@ function validator(schema: JsonSchema, dialect: Dialect, allErrors: boolean): Va
   try {
     return ajv.compile(schema);
   } catch (error) {
-    if (error instanceof RangeError) throw new Error('it is nested or branched too far to be compiled');
-    throw error;
+    if (error instanceof RangeError) throw new Error('it is nested too far or refers to itself without end');
+    const { missingRef } = error as { missingRef?: string };
+    if (missingRef === undefined) throw error;
+    throw new Error(`its $ref ${JSON.stringify(missingRef)} leads nowhere; nothing is ever fetched: put the definition under $defs`);
   }
 }
 

@@ -20,9 +20,9 @@ export function misfit(schema: JsonSchema | undefined, value: JsonValue, at: str
     const found = costly ? underWatch(() => misfits(value, at)) : misfits(value, at);
     return found.length === 0 ? null : found.join('; ').toWellFormed();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' ? `it takes longer than ${CHECK_MS} ms` : message;
-    return `${at} cannot be checked against the schema: ${why}`;
+    const late = (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+    const why = error instanceof RangeError ? 'the schema refers to itself without end' : (error as Error).message;
+    return `${at} cannot be checked against the schema: ${late ? `it takes longer than ${CHECK_MS} ms` : why}`;
   }
 }
 

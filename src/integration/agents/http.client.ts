@@ -2,7 +2,7 @@
  * Calls an agent over plain HTTP: POST {endpoint}/execute {task_id, capability, parameters, context} → {success, data?, error?}.
  * undici rather than axios: a kept-alive pool costs a fraction per call, and nothing else of axios is wanted on this path.
  */
-import { Pool } from 'undici';
+import { errors, Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
@@ -99,7 +99,7 @@ function broken(error: unknown): Failure {
   if (code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message };
   if (code === 'UND_ERR_HEADERS_OVERFLOW')
     return { success: false, code: 'agent_response_too_large', message: 'the agent answered with more header than HTTP clients take' };
-  if (code?.startsWith('HPE_')) return { success: false, code: 'agent_invalid_response', message };
+  if (error instanceof errors.HTTPParserError) return { success: false, code: 'agent_invalid_response', message };
   return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
 }
 
