@@ -45,23 +45,32 @@ export const AgentId = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1-64 of a-z 0-9 . _ - and start with a letter or digit')
   .refine((id) => !['orchestrator', 'health', 'register', 'refresh'].includes(id), 'is a reserved word');
 
-/** One that values can be held to: a schema that does not compile is refused with its agent, not when it is first needed. */
-const JsonSchema = z.record(z.string(), z.json()).superRefine((schema, context) => {
-  try {
-    compile(schema);
-  } catch (error) {
-    context.addIssue(`cannot be used: ${(error as Error).message}`);
-  }
-});
+const JsonSchema = z.record(z.string(), z.json());
 
-export const Capability = z.object({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
-  description: z.string().max(4000).default(''),
-  input_schema: JsonSchema.optional(),
-  output_schema: JsonSchema.optional(),
-  tags: z.array(z.string().max(100)).max(50).optional(),
-  examples: z.array(z.json()).max(50).optional(),
-});
+export const Capability = z
+  .object({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
+    description: z.string().max(4000).default(''),
+    input_schema: JsonSchema.optional(),
+    output_schema: JsonSchema.optional(),
+    tags: z.array(z.string().max(100)).max(50).optional(),
+    examples: z.array(z.json()).max(50).optional(),
+  })
+  .superRefine(compilable);
+
+/** A schema no value can be held to is refused with its agent, not when it is first needed. */
+function compilable(capability: z.output<typeof Capability>, context: z.RefinementCtx): void {
+  for (const which of ['input_schema', 'output_schema'] as const) {
+    try {
+      if (capability[which]) compile(capability[which]);
+    } catch (error) {
+      const message = `of capability "${capability.name}" cannot be used: ${(error as Error).message}`;
+      context.addIssue({ code: 'custom', path: [which], message });
+    }
+  }
+}
 
 /** What an agent says of itself; the payload of agent.registered and agent.updated. */
 export const AgentDescription = z.object({
