@@ -13,17 +13,16 @@ import type { JsonValue } from '../kernel/json.js';
 export type JsonSchema = { readonly [keyword: string]: JsonValue };
 
 export interface Compiled {
-  /** The time it takes may grow faster than the value: regular expressions, references, comparing all items with each other. */
-  readonly costly: boolean;
+  /** Even a small value may take for ever: a regular expression may backtrack, references may branch at every level. */
+  readonly branches: boolean;
   /** Where and how the value breaks the schema, in words that begin with `at` and a JSON pointer; empty if it fits. */
   misfits(value: JsonValue, at: string): string[];
 }
 
 /** Compiling takes time by the square of the size; this much takes about a second. */
 const MAX_BYTES = 64 * 1024;
-const COSTLY = /"(?:pattern|patternProperties|format|uniqueItems|\$ref|\$dynamicRef|\$recursiveRef)":/;
-/** Every misfit is named in values of up to this many parts, in larger ones the first: a list of errors is larger than what it is about. */
-const MOST_PARTS = 1000;
+const BRANCHES = /"(?:pattern|patternProperties|\$ref|\$dynamicRef|\$recursiveRef)":/;
+const SMALL = { parts: 1000, characters: 10_000 };
 const MOST_TOLD = 10;
 const MOST_CHARACTERS = 200;
 
@@ -61,10 +60,10 @@ export function compile(schema: JsonSchema): Compiled {
   const first = validator(schema, dialect, false);
   let all: ValidateFunction | undefined;
   const made: Compiled = {
-    costly: COSTLY.test(text),
+    branches: BRANCHES.test(text),
     misfits(value, at) {
       if (first(value)) return [];
-      if (!hasFewParts(value)) return told(first, at, ' (and perhaps more)');
+      if (!isSmall(value)) return told(first, at, ' (and perhaps more)'); // the list of all errors may be larger than the value
       all ??= validator(schema, dialect, true);
       all(value);
       return told(all, at, '');
@@ -105,15 +104,19 @@ function validator(schema: JsonSchema, dialect: Dialect, allErrors: boolean): Va
   }
 }
 
-function hasFewParts(root: JsonValue): boolean {
+/** Small enough that no format, no comparing of all items with each other takes long. */
+export function isSmall(root: JsonValue): boolean {
+  let { parts, characters } = SMALL;
   const waiting = [root];
-  let parts = 0;
   for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
-    if (typeof value !== 'object' || value === null) continue;
-    const inner = Object.values(value);
-    parts += inner.length;
-    if (parts > MOST_PARTS) return false;
-    waiting.push(...inner);
+    if (typeof value === 'string') characters -= value.length;
+    if (typeof value === 'object' && value !== null) {
+      const inner = Object.values(value);
+      parts -= inner.length;
+      if (!Array.isArray(value)) for (const name in value) characters -= name.length;
+      if (parts >= 0) waiting.push(...inner);
+    }
+    if (parts < 0 || characters < 0) return false;
   }
   return true;
 }

@@ -42,7 +42,8 @@ export function toJsonValue(value: unknown, maxBytes = Number.POSITIVE_INFINITY)
   } catch (cause) {
     if (cause instanceof OrchestratorError) throw cause;
     if (cause instanceof RangeError && cause.message === 'Invalid string length') throw tooLarge(maxBytes, cause); // V8's own bound
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : 'it throws';
+    const reason =
+      cause instanceof RangeError ? 'it is nested too deep' : cause instanceof Error ? cause.message.split('\n', 1)[0] : 'it throws';
     throw new OrchestratorError('invalid_json', `The value cannot be written as JSON (${shorten(reason ?? '')}): return plain data.`, {
       cause,
     });

@@ -12,6 +12,7 @@ import { exchange, type HttpAnswer } from './exchange.client.js';
 
 const CONNECT_MS = 5000;
 const HEALTH_MS = 5000;
+const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEALTH_BYTES = 64 * 1024;
 const MAX_SHOWN = 200;
 
@@ -29,7 +30,7 @@ export class HttpClient extends AgentClient {
     const url = new URL(endpoint);
     this.path = url.pathname.replace(/\/$/, '');
     // No timeout of their own: whoever asks sets one.
-    const own = { pipelining: 1, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } };
+    const own = { pipelining: 1, maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } };
     this.pool = new Pool(url.origin, { ...own, connections: 128 });
     this.probes = new Pool(url.origin, { ...own, connections: 1 });
   }
@@ -98,7 +99,11 @@ function broken(error: unknown): Failure {
   const { code, message } = error as { code?: string; message: string };
   if (code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message };
   if (code === 'UND_ERR_HEADERS_OVERFLOW')
-    return { success: false, code: 'agent_response_too_large', message: 'the agent answered with more header than HTTP clients take' };
+    return {
+      success: false,
+      code: 'agent_response_too_large',
+      message: `the agent answered more than ${MAX_HEADER_BYTES} bytes of header`,
+    };
   if (error instanceof errors.HTTPParserError) return { success: false, code: 'agent_invalid_response', message };
   return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
 }
