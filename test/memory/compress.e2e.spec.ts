@@ -424,12 +424,7 @@ describe('a session compressed by a language model', () => {
   it('is made in parts and merged when it is larger than the window', async () => {
     const { name, ids } = await session(ao, ['a', 'b', 'c']);
     api.count = counts((asked) => (contractsIn(asked).length > 1 ? 1001 : 1000));
-    api.next(
-      good,
-      good,
-      good,
-      merged,
-    );
+    api.next(good, good, good, merged);
     const { memory_block: block } = await compress(ao, name);
     expect(block).toMatchObject({ parts: 3, coverage: 1, sentences: [{ text: 'All of it.', contracts: ids }], tokens_in: 4 * 180 });
     expect(api.asked.map((asked) => contractsIn(asked).length)).toEqual([1, 1, 1, 0]);
