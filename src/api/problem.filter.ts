@@ -1,5 +1,6 @@
 /** Every error that leaves the house: RFC 9457 problem+json with our `code`. What we did not foresee shows nothing of the inside. */
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { type ArgumentsHost, applyDecorators, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
@@ -8,6 +9,7 @@ const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
   invalid_request: 400,
   not_found: 404,
+  method_not_allowed: 405,
   payload_too_large: 413,
   unsupported_media_type: 415,
   session_closed: 409,
@@ -23,6 +25,23 @@ const STATUS: Record<ErrorCode, number> = {
   database_unfit: 500,
   internal: 500,
 };
+
+/** Documents the problems a route can answer with. Every route can also meet a bug of ours. */
+export function Problems(...codes: ErrorCode[]): MethodDecorator {
+  const statuses = [...new Set(codes.map((code) => STATUS[code]))];
+  return applyDecorators(
+    ...statuses.map((status) =>
+      ApiResponse({
+        status,
+        description: codes
+          .filter((code) => STATUS[code] === status)
+          .map((code) => `\`${code}\``)
+          .join(', '),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      }),
+    ),
+  );
+}
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {

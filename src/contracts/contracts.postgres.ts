@@ -54,7 +54,7 @@ export interface ContractItem {
   readonly capability: string | null;
   readonly parameters: JsonValue;
   readonly payload: JsonValue;
-  readonly status: string | null;
+  readonly status: EventRow['status'];
   readonly created_at: string;
   readonly completed_at: string | null;
   readonly result: JsonValue;

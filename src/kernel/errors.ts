@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'invalid_json'
   | 'invalid_request'
   | 'not_found'
+  | 'method_not_allowed'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'session_closed'

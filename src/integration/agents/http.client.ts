@@ -4,13 +4,15 @@
  */
 import { Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
-import { AgentClient, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
+import { AgentClient, type Health, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { readAnswer } from './answer.js';
 
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CONNECT_MS = 5000;
+const HEALTH_MS = 5000;
+const MAX_HEALTH_BYTES = 64 * 1024;
 
 interface HttpAnswer {
   readonly status: number;
@@ -22,11 +24,14 @@ class TooLarge extends Error {}
 export class HttpClient extends AgentClient {
   private readonly pool: Pool;
   private readonly path: string;
+  private readonly healthPath: string;
 
   constructor(endpoint: string) {
     super();
     const url = new URL(endpoint);
-    this.path = `${url.pathname.replace(/\/$/, '')}/execute`;
+    const base = url.pathname.replace(/\/$/, '');
+    this.path = `${base}/execute`;
+    this.healthPath = `${base}/health`;
     // No retries, no redirects, no timeout of its own: the contract's deadline aborts the call.
     this.pool = new Pool(url.origin, {
       connections: 128,
@@ -93,6 +98,19 @@ export class HttpClient extends AgentClient {
         },
       );
     });
+  }
+
+  /** GET {endpoint}/health: any 2xx is healthy, whatever it says. */
+  async health(): Promise<Health> {
+    const signal = AbortSignal.timeout(HEALTH_MS);
+    try {
+      const { statusCode, body } = await this.pool.request({ method: 'GET', path: this.healthPath, signal });
+      await body.dump({ limit: MAX_HEALTH_BYTES, signal });
+      if (statusCode >= 200 && statusCode < 300) return { status: 'healthy', error: null };
+      return { status: 'unhealthy', error: `GET ${this.healthPath} answered HTTP ${statusCode}` };
+    } catch (error) {
+      return { status: 'unhealthy', error: `GET ${this.healthPath} got no answer: ${reason(error)}` };
+    }
   }
 
   close(): Promise<void> {
