@@ -1,10 +1,13 @@
 /** The wiring. The only place that picks adapters. */
 import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
+import { AuthGuard } from './api/auth.guard.js';
+import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
 import { HealthController } from './api/health.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
@@ -17,6 +20,7 @@ import { ContractManagerModule } from './contracts/contracts.module.js';
 import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
+import { JwtVerifier } from './integration/tokens/jwt.client.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -67,10 +71,16 @@ export class AppModule {
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },
+        { provide: APP_GUARD, inject: [Reflector], useFactory: (reflector: Reflector) => new AuthGuard(reflector, verifierFor(config)) },
         { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) },
       ],
     };
   }
+}
+
+function verifierFor(config: Config): JwtVerifier | null {
+  const checks = tokenChecks(config);
+  return checks && new JwtVerifier(checks);
 }
 
 /** A server checkpoints and vacuums by itself. */

@@ -2,13 +2,23 @@
 import { z } from 'zod';
 import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
+import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 
-const Settings = z.object({ ...ApiSettings.shape, ...LedgerSettings.shape, ...ContractsSettings.shape, ...AgentsSettings.shape });
+const Settings = z.object({
+  ...ApiSettings.shape,
+  ...AuthSettings.shape,
+  ...LedgerSettings.shape,
+  ...ContractsSettings.shape,
+  ...AgentsSettings.shape,
+});
 
-export type Config = Readonly<z.output<typeof Settings>>;
+/** Names of the variables that are read. */
+export const SETTING_NAMES = Object.keys(Settings.shape);
+
+export type Config = Readonly<z.output<typeof Settings> & { HOST: string }>;
 
 const SECRET = /URL|SECRET|KEY|PASSWORD/;
 
@@ -16,7 +26,15 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable, as `NAME=` in a file leaves it, means unset.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''));
   const parsed = Settings.safeParse(given);
-  if (parsed.success) return Object.freeze(parsed.data);
+  if (parsed.success) {
+    try {
+      tokenChecks(parsed.data);
+    } catch (error) {
+      throw new OrchestratorError('bad_configuration', `cannot start with these settings: ${(error as Error).message}`);
+    }
+    const HOST = parsed.data.HOST ?? (parsed.data.REQUIRE_AUTH ? '0.0.0.0' : '127.0.0.1');
+    return Object.freeze({ ...parsed.data, HOST });
+  }
   const wrong = parsed.error.issues.map((issue) => {
     const name = String(issue.path[0]);
     return `${name}=${SECRET.test(name) ? '…' : given[name]}: ${issue.message}`;

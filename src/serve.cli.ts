@@ -7,14 +7,18 @@ import { type Server, startServer } from './server.system.js';
 
 const FIRST = '{"session_id":"first","capability":"echo","parameters":{"text":"Hello, world!"}}';
 
+const LOOPBACK = /^(localhost|127\.|::1$)/;
+
 /** SIGTERM must end in exit within ten seconds whatever hangs. */
 const STOP_MS = 9500;
 
 export async function serve(configure: () => Config): Promise<void> {
   const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
   let server: Server;
+  let config: Config;
   try {
-    server = await startServer(configure(), log, (error) => {
+    config = configure();
+    server = await startServer(config, log, (error) => {
       process.stderr.write(`${pc.red('the embedded database stopped')}: ${error.message}\n`);
       process.exit(1);
     });
@@ -28,6 +32,8 @@ export async function serve(configure: () => Config): Promise<void> {
       { url: server.url, agents: server.agents.map((a) => a.description.agent_id), try: `POST ${server.url}/v1/orchestrate ${FIRST}` },
       'listening',
     );
+  if (!config.REQUIRE_AUTH && !LOOPBACK.test(config.HOST))
+    log.warn({ host: config.HOST }, 'everybody who reaches this address may hand out tasks and read the record: set REQUIRE_AUTH=true');
   let stopping = false;
   const stop = (signal: string) => {
     // Ctrl-C under npm arrives twice, and a second signal must not cut short what the first one promised.

@@ -1,4 +1,7 @@
-import { readConfig } from '../src/config.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { readConfig, SETTING_NAMES } from '../src/config.js';
 import { OrchestratorError } from '../src/kernel/errors.js';
 
 /** Variable, what stands in it, and what the refusal must say is allowed. */
@@ -58,10 +61,18 @@ describe('the configuration', () => {
     expect(message).not.toContain('hunter2');
   });
 
+  it('is documented: .env.example names every setting, and nothing else', () => {
+    const text = readFileSync(join(__dirname, '../.env.example'), 'utf8');
+    const named = [...text.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name);
+    expect(named.sort()).toEqual(SETTING_NAMES.toSorted());
+    expect(readConfig(parseEnv(text) as Record<string, string>)).toEqual(readConfig({})); // and what it shows is the default
+  });
+
   it('has a default for everything', () => {
     expect(readConfig({})).toEqual({
       ORCHESTRATOR_PORT: 8888,
       HOST: '127.0.0.1',
+      REQUIRE_AUTH: false,
       TASK_TIMEOUT_SECONDS: 30,
       DATABASE_POOL: 10,
       DATA_DIR: './data/ledger',

@@ -1,14 +1,14 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { Controller, Get, Headers, Param } from '@nestjs/common';
+import { Controller, Get, Param } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
 import { HealthChecks } from '../agents/health.system.js';
 import { agentTotals } from '../contracts/tallies.follower.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { AgentDetail, AgentIdParam, type AgentItem, AgentsHealth, AgentsPage, CapabilitiesPage } from './agents.schema.js';
-import { callerOf } from './caller.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { Problems } from './problem.filter.js';
 
 @Controller('v1')
@@ -21,15 +21,17 @@ export class AgentsController {
   ) {}
 
   @Get('agents')
+  @Needs('contracts:read')
   @ApiOperation({ summary: 'List agents', description: 'In the order of their configuration. Asks none of them.' })
   @ApiOkResponse({ description: 'All of them', standardSchema: AgentsPage })
   @Problems('ledger_unavailable')
-  async listAgents(@Headers() headers: IncomingHttpHeaders): Promise<z.output<typeof AgentsPage>> {
-    const agents = await this.items(this.registry.all(), headers);
+  async listAgents(@CurrentCaller() caller: Caller): Promise<z.output<typeof AgentsPage>> {
+    const agents = await this.items(this.registry.all(), caller.tenant);
     return { agents, total: agents.length };
   }
 
   @Get('agents/health')
+  @Needs('contracts:read')
   @ApiOperation({ summary: 'Ask all agents how they are', description: 'At once, each for at most 5 s; an answer serves for 10 s.' })
   @ApiOkResponse({ description: 'One line for each', standardSchema: AgentsHealth })
   async agentsHealth(): Promise<z.output<typeof AgentsHealth>> {
@@ -40,21 +42,23 @@ export class AgentsController {
   }
 
   @Get('agents/:id')
+  @Needs('contracts:read')
   @ApiOperation({ summary: 'Read an agent', description: 'Asks it how it is, for at most 5 s; an answer serves for 10 s.' })
   @ApiOkResponse({ description: 'The agent', standardSchema: AgentDetail })
   @Problems('invalid_request', 'not_found', 'ledger_unavailable')
   async getAgent(
     @Param('id', { schema: AgentIdParam }) id: string,
-    @Headers() headers: IncomingHttpHeaders,
+    @CurrentCaller() caller: Caller,
   ): Promise<z.output<typeof AgentDetail>> {
     const agent = this.registry.get(id);
     if (!agent) throw new OrchestratorError('not_found', `there is no agent "${id}"; GET /v1/agents lists them`);
     const health = await this.health.check(agent);
-    const [item] = await this.items([agent], headers);
+    const [item] = await this.items([agent], caller.tenant);
     return { ...item!, health };
   }
 
   @Get('capabilities')
+  @Needs('contracts:read')
   @ApiOperation({ summary: 'List capabilities', description: 'By name, each with the agents that offer it and their schemas.' })
   @ApiOkResponse({ description: 'All of them', standardSchema: CapabilitiesPage })
   listCapabilities(): z.output<typeof CapabilitiesPage> {
@@ -65,8 +69,8 @@ export class AgentsController {
     return { capabilities, total: capabilities.length };
   }
 
-  private async items(agents: readonly RegisteredAgent[], headers: IncomingHttpHeaders): Promise<z.output<typeof AgentItem>[]> {
-    const totals = await agentTotals(this.db, callerOf(headers).tenant);
+  private async items(agents: readonly RegisteredAgent[], tenant: string): Promise<z.output<typeof AgentItem>[]> {
+    const totals = await agentTotals(this.db, tenant);
     return agents.map(({ description, protocol, endpoint, record, registered_at }) => ({
       ...description,
       status: this.health.status(description.agent_id),

@@ -1,10 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { Controller, Get, Headers, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { GetContract, ListContracts } from '../contracts/contracts.queries.js';
-import { callerOf } from './caller.js';
+import type { Caller } from '../kernel/principal.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { ContractDetail, ContractId, ContractsPage, ContractsQuery } from './contracts.schema.js';
 import { Problems } from './problem.filter.js';
 
@@ -14,6 +14,7 @@ export class ContractsController {
   constructor(private readonly queries: QueryBus) {}
 
   @Get()
+  @Needs('contracts:read')
   @ApiOperation({
     summary: 'List contracts',
     description:
@@ -24,22 +25,20 @@ export class ContractsController {
   @Problems('invalid_request', 'ledger_unavailable')
   async listContracts(
     @Query({ schema: ContractsQuery }) query: z.output<typeof ContractsQuery>,
-    @Headers() headers: IncomingHttpHeaders,
+    @CurrentCaller() caller: Caller,
   ): Promise<z.output<typeof ContractsPage>> {
     const { session_id, limit, cursor, ...filter } = query;
-    const page = await this.queries.execute(new ListContracts(callerOf(headers).tenant, session_id, filter, { limit, cursor }));
+    const page = await this.queries.execute(new ListContracts(caller.tenant, session_id, filter, { limit, cursor }));
     const { total_exact, ...rest } = page;
     return { ...(session_id !== undefined && { session_id }), ...rest, ...(!total_exact && { total_exact }) };
   }
 
   @Get(':id')
+  @Needs('contracts:read')
   @ApiOperation({ summary: 'Read a contract', description: 'Both halves, found by the id of either.' })
   @ApiOkResponse({ description: 'The contract', standardSchema: ContractDetail })
   @Problems('invalid_request', 'not_found', 'ledger_unavailable')
-  getContract(
-    @Param('id', { schema: ContractId }) id: string,
-    @Headers() headers: IncomingHttpHeaders,
-  ): Promise<z.output<typeof ContractDetail>> {
-    return this.queries.execute(new GetContract(callerOf(headers).tenant, id));
+  getContract(@Param('id', { schema: ContractId }) id: string, @CurrentCaller() caller: Caller): Promise<z.output<typeof ContractDetail>> {
+    return this.queries.execute(new GetContract(caller.tenant, id));
   }
 }

@@ -81,6 +81,7 @@ function apiDocument(app: NestFastifyApplication, version: string): OpenAPIObjec
     .setTitle('Agent Orchestrator')
     .setDescription(ABOUT)
     .setVersion(version)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Only with REQUIRE_AUTH=true' }, 'bearer')
     .setLicense('MIT', 'https://opensource.org/license/mit')
     .build();
   const operationIdFactory = (_controller: string, method: string) => method;

@@ -4,9 +4,10 @@ import { CommandBus } from '@nestjs/cqrs';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
 import { Orchestrate } from '../orchestration/orchestrate.commands.js';
 import { API_SETTINGS, type ApiSettings } from './api.settings.js';
-import { callerOf } from './caller.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { IdempotencyKey, OrchestrateAnswer, OrchestrateBody } from './orchestrate.schema.js';
 import { Problems } from './problem.filter.js';
 
@@ -19,6 +20,7 @@ export class OrchestrateController {
   ) {}
 
   @Post('orchestrate')
+  @Needs('orchestrate')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Have a task done',
@@ -52,6 +54,7 @@ export class OrchestrateController {
   orchestrate(
     @Body({ schema: OrchestrateBody }) body: z.output<typeof OrchestrateBody>,
     @Headers() headers: IncomingHttpHeaders,
+    @CurrentCaller() caller: Caller,
   ): Promise<z.output<typeof OrchestrateAnswer>> {
     const key = IdempotencyKey.safeParse(headers['idempotency-key']);
     if (!key.success) throw new OrchestratorError('invalid_request', 'Idempotency-Key must have 1 to 255 characters');
@@ -61,6 +64,6 @@ export class OrchestrateController {
       context: body.context ?? {},
       timeout_seconds: body.timeout_seconds ?? this.settings.TASK_TIMEOUT_SECONDS,
     };
-    return this.commands.execute(new Orchestrate(callerOf(headers), request, key.data));
+    return this.commands.execute(new Orchestrate(caller, request, key.data));
   }
 }

@@ -1,10 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import { Controller, Get, Headers } from '@nestjs/common';
+import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { AgentRegistry } from '../agents/directory.js';
 import { HealthChecks } from '../agents/health.system.js';
 import { contractTotals } from '../contracts/tallies.follower.js';
+import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
 import { Database } from '../ledger/database.postgres.js';
 import { followers } from '../ledger/follow.postgres.js';
@@ -12,7 +12,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
-import { callerOf } from './caller.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { Problems } from './problem.filter.js';
 import { Status } from './status.schema.js';
 import { VERSION } from './version.js';
@@ -32,18 +32,19 @@ export class StatusController {
   ) {}
 
   @Get()
+  @Needs('contracts:read')
   @ApiOperation({
     summary: 'How are things?',
     description: 'Size of the ledger, lag of its followers, and what each worker of this process does.',
   })
   @ApiOkResponse({ description: 'Now', standardSchema: Status })
   @Problems('ledger_unavailable')
-  async status(@Headers() headers: IncomingHttpHeaders): Promise<z.output<typeof Status>> {
+  async status(@CurrentCaller() caller: Caller): Promise<z.output<typeof Status>> {
     const [size, following, open, totals] = await Promise.all([
       ledgerSize(this.db),
       followers(this.db),
       countOpen(this.db),
-      contractTotals(this.db, callerOf(headers).tenant),
+      contractTotals(this.db, caller.tenant),
     ]);
     return {
       orchestrator: {

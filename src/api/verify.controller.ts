@@ -1,12 +1,12 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { Body, Controller, Headers, HttpCode, Post, StreamableFile } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, StreamableFile } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { verifyLedger } from '../audit/verify.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
-import { callerOf } from './caller.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
 import { Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
@@ -22,6 +22,7 @@ export class VerifyController {
   constructor(private readonly db: Database) {}
 
   @Post('verify')
+  @Needs('audit')
   @HttpCode(200)
   @ApiOperation({
     summary: 'Verify the record',
@@ -31,8 +32,8 @@ export class VerifyController {
   })
   @ApiOkResponse({ description: 'Progress and verdict', content: { 'application/x-ndjson': { schema: { type: 'string' } } } })
   @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type')
-  verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @Headers() headers: IncomingHttpHeaders): StreamableFile {
-    const session = body?.session_id === undefined ? undefined : { tenant: callerOf(headers).tenant, name: body.session_id };
+  verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {
+    const session = body?.session_id === undefined ? undefined : { tenant: caller.tenant, name: body.session_id };
     const lines = Readable.from(linesOf(this.db, session ? { session } : {}));
     return new StreamableFile(lines, { type: 'application/x-ndjson' });
   }

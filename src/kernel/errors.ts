@@ -7,6 +7,8 @@ export type ErrorCode =
   /** The caller's fault: nothing was recorded. */
   | 'invalid_json'
   | 'invalid_request'
+  | 'unauthorized'
+  | 'forbidden'
   | 'not_found'
   | 'method_not_allowed'
   | 'payload_too_large'
@@ -17,6 +19,7 @@ export type ErrorCode =
   | 'key_in_flight'
   /** Our fault or our peers': try again later. */
   | 'ledger_unavailable'
+  | 'issuer_unavailable'
   | 'overloaded'
   | 'shutting_down'
   /** The process cannot run as configured. */

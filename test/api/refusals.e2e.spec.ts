@@ -105,8 +105,11 @@ describeEachPlace('what is refused', (make) => {
     expect(await send('')).toEqual(problem(400, 'invalid_request'));
   });
 
-  it('a body of more than 4 MiB is a 413', async () => {
-    expect(await send(object({ parameters: { text: 'x'.repeat(4 * 1024 * 1024) } }))).toEqual(problem(413, 'payload_too_large'));
+  it('a body of more than 1 MiB is a 413, one of exactly 1 MiB is read', async () => {
+    const empty = object({ session_id: '', parameters: { text: '' } });
+    const text = (length: number) => object({ session_id: '', parameters: { text: 'x'.repeat(length - Buffer.byteLength(empty)) } });
+    expect(await send(text(1024 * 1024 + 1))).toEqual(problem(413, 'payload_too_large'));
+    expect(await send(text(1024 * 1024))).toEqual(problem(400, 'invalid_request'));
   });
 
   it.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'multipart/form-data; boundary=x'])(

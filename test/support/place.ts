@@ -38,11 +38,20 @@ export async function emptyPlace(onServer: boolean): Promise<Place> {
 /** For what does not depend on the kind of database: the quickest there is. */
 export const anyPlace: MakePlace = () => (server ? serverPlace() : embeddedPlace());
 
+export type Kind = 'embedded' | 'PostgreSQL';
+
+/** null: not under test in this run. */
+export function placeOf(kind: Kind): MakePlace | null {
+  if (kind === 'PostgreSQL') return server ? serverPlace : null;
+  return process.env['AO_TEST_EMBEDDED_TEMPLATE'] ? embeddedPlace : null;
+}
+
 /** The suite once per kind of database, as describeEachDatabase does it. What `make` gave is dropped after the suite. */
 export function describeEachPlace(title: string, suite: (make: MakePlace) => void): void {
-  const kinds: [string, MakePlace][] = [];
-  if (process.env['AO_TEST_EMBEDDED_TEMPLATE']) kinds.push(['embedded', embeddedPlace]);
-  if (server) kinds.push(['PostgreSQL', serverPlace]);
+  const kinds = (['embedded', 'PostgreSQL'] as const).flatMap((kind) => {
+    const make = placeOf(kind);
+    return make ? [[kind, make] as const] : [];
+  });
   describe.each(kinds)(`${title} on %s`, (_kind, make) => suite(make));
 }
 

@@ -4,7 +4,7 @@
  */
 import { Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
-import { AgentClient, type Health, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Health, type Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { readAnswer } from './answer.js';

@@ -1,7 +1,7 @@
 /// <reference lib="es2024.string" />
 /** Calls an agent that lives in this process. */
 import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
-import { AgentClient, type Health, type Answer, type CallOptions } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Health } from '../../agents/agent-client.js';
 import { toJsonValue } from '../../kernel/json.js';
 import { readAnswer } from './answer.js';
 

@@ -1,26 +1,23 @@
 /**
  * kill -9 under load. What a caller was told must be in the ledger, whatever moment the process died at; what he was not told must be
- * there as a whole or not at all; and nothing stays open.
+ * there as a whole or not at all; and nothing stays open. One spec file per database, so that both run at the same time.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import type { Database } from '../src/ledger/database.postgres.js';
-import { type Load, send, startLoad } from './support/load.js';
-import { until } from './support/orchestrator.js';
-import { describeEachPlace, emptyPlace, inspect, type Place } from './support/place.js';
-import { endAll, type Process, spawnOrchestrator } from './support/process.js';
-import { expectSound } from './support/sound.js';
+import type { Database } from '../../src/ledger/database.postgres.js';
+import { type Load, send, startLoad } from './load.js';
+import { until } from './orchestrator.js';
+import { emptyPlace, inspect, type Kind, type Place, placeOf } from './place.js';
+import { endAll, type Process, spawnOrchestrator } from './process.js';
+import { expectSound } from './sound.js';
 
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 5);
 /** Of the start, per kind of database. */
 const START_ROUNDS = Math.max(2, Math.min(ROUNDS, 4));
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const upTo = (milliseconds: number) => Math.round(Math.random() * milliseconds);
-
-jest.setTimeout(180_000);
-afterEach(endAll);
 
 async function kill(own: Process): Promise<void> {
   own.signal('SIGKILL');
@@ -89,54 +86,10 @@ async function expectNothingLost(db: Database, { acknowledged, unanswered }: Loa
   return rows.filter((r) => r.code === 'interrupted').length;
 }
 
-describeEachPlace('kill -9', (make) => {
-  it.each(Array.from({ length: ROUNDS }, (_, i) => i + 1))('under load loses nothing that was acknowledged, round %i', async (round) => {
-    const began = Date.now();
-    const place = await make();
-    const kind = place.settings.DATABASE_URL === undefined ? 'embedded' : 'PostgreSQL';
-
-    const victim = await spawnOrchestrator(place);
-    const load = startLoad(await victim.url, `round ${round}`);
-    await load.begun;
-    const after = upTo(800);
-    await sleep(after);
-    await kill(victim);
-    await load.over;
-    expect(load.odd).toEqual([]);
-    expect(load.unanswered.length).toBeGreaterThan(0); // else it was not under load
-
-    await thirtySecondsLater(place);
-    const again = round % 2 === 0;
-    if (again) {
-      const recovering = await spawnOrchestrator(place);
-      await sleep(upTo(1500));
-      await kill(recovering);
-      await thirtySecondsLater(place);
-    }
-    const heir = await spawnOrchestrator(place);
-    const url = await heir.url;
-    await nothingOpen(url);
-    const settled = await expectSameAnswers(url, load);
-    await stop(heir);
-
-    const interrupted = await inspect(place, async (db) => {
-      const n = await expectNothingLost(db, load, settled);
-      await expectSound(db);
-      return n;
-    });
-    await place.drop();
-    const { acknowledged, unanswered } = load;
-    say(
-      `crash ${round}/${ROUNDS} on ${kind}: killed ${after} ms after the first answer${again ? ' and once more while recovering' : ''}; ` +
-        `${acknowledged.length} acknowledged, ${unanswered.length} not, ${interrupted} interrupted; 0 lost; ${((Date.now() - began) / 1000).toFixed(1)} s`,
-    );
-  });
-});
-
 type Sign = (place: Place) => Promise<boolean> | boolean;
 
 /** What the start that is killed had come to, seen from outside; one sign after the other, and so many milliseconds later at most. */
-const SIGNS: Record<string, [Sign, number][]> = {
+const SIGNS: Record<Kind, [Sign, number][]> = {
   embedded: [
     [({ settings }) => existsSync(settings.DATA_DIR), 1500],
     [({ settings }) => existsSync(join(settings.DATA_DIR, 'pg')), 300],
@@ -153,32 +106,76 @@ const SIGNS: Record<string, [Sign, number][]> = {
   ],
 };
 
-const kinds = Object.keys(SIGNS).filter((kind) => process.env[kind === 'PostgreSQL' ? 'AO_TEST_SERVER' : 'AO_TEST_EMBEDDED_TEMPLATE']);
+export function crashSuite(kind: Kind): void {
+  const make = placeOf(kind);
+  jest.setTimeout(180_000);
+  afterEach(endAll);
+  (make ? describe : describe.skip)(`kill -9 on ${kind}`, () => {
+    it.each(Array.from({ length: ROUNDS }, (_, i) => i + 1))('under load loses nothing that was acknowledged, round %i', async (round) => {
+      const began = Date.now();
+      const place = await make!();
 
-describe.each(kinds)('kill -9 during the first start on %s', (kind) => {
-  it('is followed by a start that finds all or nothing of the schema', async () => {
-    const place = await emptyPlace(kind === 'PostgreSQL');
-    const signs = SIGNS[kind]!;
-    const moments: number[] = [];
-    for (let round = 0; round < START_ROUNDS; round++) {
-      const [sign, most] = signs[Math.floor((round * signs.length) / START_ROUNDS)]!;
       const victim = await spawnOrchestrator(place);
-      await until('it has begun', () => sign(place), 60_000);
-      moments.push(upTo(most));
-      await sleep(moments.at(-1));
+      const load = startLoad(await victim.url, `round ${round}`);
+      await load.begun;
+      const after = upTo(800);
+      await sleep(after);
       await kill(victim);
-    }
-    const survivor = await spawnOrchestrator(place);
-    const pool = new Pool(await survivor.url);
-    const sent = { body: { session_id: 'after', capability: 'echo', parameters: { text: 'alive' } }, key: undefined };
-    expect(await send(pool, sent)).toMatchObject({ status: 200, body: { success: true, receipt: { seq: 2 } } });
-    await pool.destroy();
-    await stop(survivor);
-    await inspect(place, async (db) => {
-      await expectSound(db);
-      expect((await db.query<{ n: number }>(`SELECT count(*) AS n FROM event WHERE type = 'agent.registered'`))[0]!.n).toBe(2);
+      await load.over;
+      expect(load.odd).toEqual([]);
+      expect(load.unanswered.length).toBeGreaterThan(0); // else it was not under load
+
+      await thirtySecondsLater(place);
+      const again = round % 2 === 0;
+      if (again) {
+        const recovering = await spawnOrchestrator(place);
+        await sleep(upTo(1500));
+        await kill(recovering);
+        await thirtySecondsLater(place);
+      }
+      const heir = await spawnOrchestrator(place);
+      const url = await heir.url;
+      await nothingOpen(url);
+      const settled = await expectSameAnswers(url, load);
+      await stop(heir);
+
+      const interrupted = await inspect(place, async (db) => {
+        const n = await expectNothingLost(db, load, settled);
+        await expectSound(db);
+        return n;
+      });
+      await place.drop();
+      const { acknowledged, unanswered } = load;
+      say(
+        `crash ${round}/${ROUNDS} on ${kind}: killed ${after} ms after the first answer${again ? ' and once more while recovering' : ''}; ` +
+          `${acknowledged.length} acknowledged, ${unanswered.length} not, ${interrupted} interrupted; 0 lost; ${((Date.now() - began) / 1000).toFixed(1)} s`,
+      );
     });
-    await place.drop();
-    say(`crash during the first start on ${kind}: killed ${moments.join(', ')} ms after it began; the next start is whole`);
+
+    it('during the first start is followed by a start that finds all or nothing of the schema', async () => {
+      const place = await emptyPlace(kind === 'PostgreSQL');
+      const signs = SIGNS[kind];
+      const moments: number[] = [];
+      for (let round = 0; round < START_ROUNDS; round++) {
+        const [sign, most] = signs[Math.floor((round * signs.length) / START_ROUNDS)]!;
+        const victim = await spawnOrchestrator(place);
+        await until('it has begun', () => sign(place), 60_000);
+        moments.push(upTo(most));
+        await sleep(moments.at(-1));
+        await kill(victim);
+      }
+      const survivor = await spawnOrchestrator(place);
+      const pool = new Pool(await survivor.url);
+      const sent = { body: { session_id: 'after', capability: 'echo', parameters: { text: 'alive' } }, key: undefined };
+      expect(await send(pool, sent)).toMatchObject({ status: 200, body: { success: true, receipt: { seq: 2 } } });
+      await pool.destroy();
+      await stop(survivor);
+      await inspect(place, async (db) => {
+        await expectSound(db);
+        expect((await db.query<{ n: number }>(`SELECT count(*) AS n FROM event WHERE type = 'agent.registered'`))[0]!.n).toBe(2);
+      });
+      await place.drop();
+      say(`crash during the first start on ${kind}: killed ${moments.join(', ')} ms after it began; the next start is whole`);
+    });
   });
-});
+}
