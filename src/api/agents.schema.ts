@@ -5,7 +5,7 @@ export const AgentIdParam = z
   .string()
   .min(1)
   .max(64)
-  .meta({ examples: ['agent_example_001'] });
+  .meta({ description: 'The agent’s id', examples: ['agent_example_001'] });
 
 const JsonSchema = z.record(z.string(), Json);
 

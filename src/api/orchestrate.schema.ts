@@ -24,7 +24,10 @@ export const OrchestrateBody = z
   })
   .meta({
     id: 'OrchestrateBody',
-    anyOf: [{ required: ['capability'] }, { required: ['agent_id'] }],
+    anyOf: [
+      { title: 'by capability', required: ['capability'] },
+      { title: 'by agent', required: ['agent_id'] },
+    ],
     examples: [{ session_id: 'first', capability: 'echo', parameters: { text: 'Hello, world!' } }],
   });
 
@@ -55,14 +58,14 @@ export const OrchestrateAnswer = z
         data: { message: 'Echo: Hello, world!' },
         error: null,
         error_code: null,
-        contract_id: '01M7Z0JAKBKK1K5SNPKR5JD0Y3',
+        contract_id: '01M7ZBSG2SZ3SMERRYNBVMZE94',
         agent_id: 'agent_example_001',
-        task_id: '01M7Z0JAKBKK1K5SNPKR5JD0Y2',
-        timestamp: '2026-11-21T12:16:15.989Z',
+        task_id: '01M7ZBSG2SZ3SMERRYNBVMZE93',
+        timestamp: '2026-11-21T15:32:25.367Z',
         receipt: {
-          stream: 'default/session/01M7Z0JAKDFV1G7GJBTQ5WSD50',
+          stream: 'default/session/01M7ZBSG3BCX22XF835Q214XHE',
           seq: 2,
-          hash: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+          hash: 'a8c920363160ba25bb9282fb2cd935ecf59ce623f1f8458da4b51c75507573bb',
         },
       },
     ],

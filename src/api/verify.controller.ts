@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { Body, Controller, HttpCode, Post, StreamableFile } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { verifyLedger } from '../audit/verify.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
@@ -30,6 +30,7 @@ export class VerifyController {
       'Re-derives every hash, link, place, pairing, digest and head from the bytes. Answers one JSON object a line: `{done, total}` any number of times, then the ' +
       'verdict, or `{code, detail}` if the ledger could not be read to its end.',
   })
+  @ApiBody({ required: false })
   @ApiOkResponse({ description: 'Progress and verdict', content: { 'application/x-ndjson': { schema: { type: 'string' } } } })
   @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type')
   verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {

@@ -7,9 +7,9 @@ export const Json = z.custom<JsonValue>().meta({ description: 'Any JSON value' }
 export const Ulid = z
   .string()
   .regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'must be a ULID: 26 characters')
-  .meta({ examples: ['01M7Z0JAKBKK1K5SNPKR5JD0Y3'] });
+  .meta({ examples: ['01M7ZBSG2SZ3SMERRYNBVMZE94'] });
 
-export const Time = z.string().meta({ format: 'date-time', examples: ['2026-11-21T12:16:15.989Z'] });
+export const Time = z.string().meta({ format: 'date-time', examples: ['2026-11-21T15:32:25.367Z'] });
 
 export const Hash = z
   .string()
