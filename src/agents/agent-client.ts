@@ -52,7 +52,7 @@ export interface CallOptions {
 
 export interface Health {
   readonly status: 'healthy' | 'unhealthy' | 'unknown';
-  /** Why it is not healthy. */
+  /** Why it is not healthy, in words. */
   readonly error: string | null;
 }
 
@@ -64,7 +64,7 @@ export interface Health {
 export abstract class AgentClient {
   abstract call(task: Task, options: CallOptions): Promise<Answer>;
 
-  /** Asks the agent how it is. Never throws, settles within 5 s. */
+  /** Whether the agent is well, asked of it now. Never throws, settles within five seconds, reads 64 KiB at most; `unknown` if it cannot be asked. */
   abstract health(): Promise<Health>;
 
   /** Frees sockets. The client is not called again. */

@@ -46,7 +46,7 @@ const Health = z
   .object({
     status: z.enum(['healthy', 'unhealthy', 'unknown']),
     checked_at: Time,
-    error: z.string().nullable().describe('Why it is not healthy'),
+    error: z.string().nullable().describe('Why it is not healthy, or why nobody knows'),
   })
   .meta({ id: 'AgentHealth' });
 

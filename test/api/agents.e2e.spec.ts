@@ -54,14 +54,14 @@ describeEachPlace('agents', (make) => {
     expect(peer.heard).toEqual([]);
   });
 
-  it('are asked how they are: who lives here is healthy, who does not answer or answers badly is not', async () => {
+  it('are asked how they are: who lives here is healthy, who does not answer is not, of the others nothing is known', async () => {
     const { status, body } = await ao.get('/v1/agents/health');
     expect(status).toBe(200);
     expect(body).toEqual({
       agents: [
         { agent_id: 'agent_example_001', status: 'healthy', error: null, checked_at: aTime },
         { agent_id: 'moody', status: 'healthy', error: null, checked_at: aTime },
-        { agent_id: 'remote', status: 'unhealthy', error: expect.stringContaining('404'), checked_at: aTime },
+        { agent_id: 'remote', status: 'unknown', error: expect.stringContaining('/health'), checked_at: aTime },
         { agent_id: 'gone', status: 'unhealthy', error: expect.stringContaining('ECONNREFUSED'), checked_at: aTime },
       ],
       total: 4,
@@ -74,6 +74,7 @@ describeEachPlace('agents', (make) => {
       last_heartbeat: null,
       health: { status: 'unhealthy', checked_at: aTime },
     });
+    expect(await agent('remote')).toMatchObject({ status: 'available', last_heartbeat: null, health: { status: 'unknown' } });
     const moody = await agent('moody');
     expect(moody).toMatchObject({
       status: 'available',
@@ -81,7 +82,7 @@ describeEachPlace('agents', (make) => {
       health: { status: 'healthy', error: null },
     });
     const { agents } = (await ao.get('/v1/status')).body;
-    expect(agents).toMatchObject({ total: 4, by_status: { available: 2, busy: 0, offline: 2, error: 0 } });
+    expect(agents).toMatchObject({ total: 4, by_status: { available: 3, busy: 0, offline: 1, error: 0 } });
   });
 
   it('that nobody knows are a 404', async () => {
