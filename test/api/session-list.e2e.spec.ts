@@ -104,4 +104,8 @@ describeEachPlace('sessions', (make) => {
     const { status, body } = await ao.get(`/v1/sessions?${query}`);
     expect([status, body.code, body.detail]).toEqual([400, 'invalid_request', expect.stringContaining(query.split('=')[0]!)]);
   });
+
+  it('all go to sleep if nobody asks for more', async () => {
+    await until('they sleep', async () => (await page('?limit=1000')).sessions.every((s) => s.state === 'closed'));
+  });
 });
