@@ -10,6 +10,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { Problem } from './problem.schema.js';
 
+/** redoc 2.5.4 as it is on npm; as a dependency it would bring React along. */
 const REDOC = fileURLToPath(new URL('./redoc/redoc.standalone.js', import.meta.url));
 /** The one thing ReDoc would load from elsewhere; without it, it shows none. */
 const REDOC_LOGO = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
@@ -33,7 +34,7 @@ const REDOC_PAGE = `<!doctype html>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Agent Orchestrator: HTTP API</title>
-    <style>body { margin: 0 } a[href^="https://redocly.com"] { display: none }</style>
+    <style>body { margin: 0 }</style>
   </head>
   <body>
     <redoc spec-url="/openapi.json"></redoc>

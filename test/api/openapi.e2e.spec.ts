@@ -1,8 +1,12 @@
 /** What /openapi.json says is what the running orchestrator does. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { fullFormats } from 'ajv-formats/dist/formats.js';
 import { type Body, running, settled } from '../support/orchestrator.js';
 import { anyPlace } from '../support/place.js';
+
+const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
 
 type Json = Record<string, unknown>;
 interface Content {
@@ -20,6 +24,7 @@ interface Operation {
 }
 interface Document {
   openapi: string;
+  info: { version: string };
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Json> };
 }
@@ -61,8 +66,8 @@ describe('/openapi.json', () => {
   const answerOf = (route: string, status: number, type = JSON_TYPE) =>
     operations.find(([name]) => name === route)![1].responses[status]!.content[type]!.schema;
 
-  it('has every route, and nothing else', () => {
-    expect(document.openapi).toBe('3.1.0');
+  it('has every route of this version, and nothing else', () => {
+    expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
       'GET /v1/agents',
       'GET /v1/agents/health',
@@ -192,5 +197,21 @@ describe('/openapi.json', () => {
       expect([route, status, type]).toEqual([route, expect.any(Number), PROBLEM_TYPE]);
       expect([route, misfits(answerOf(route, status, PROBLEM_TYPE), body)]).toEqual([route, []]);
     }
+  });
+});
+
+describe('with REQUIRE_AUTH', () => {
+  const ao = running(anyPlace, async () => ({ REQUIRE_AUTH: 'true', JWT_SECRET: 'x'.repeat(32), HOST: '127.0.0.1' }));
+
+  it('every route that names a scope refuses who has no token, and the document itself can be read', async () => {
+    const { paths } = (await ao.get('/openapi.json').expect(200)).body as Document;
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, { security }] of Object.entries(methods)) {
+        const url = path.replace('{id}', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
+        const { status } = await (method === 'get' ? ao.get(url) : ao.post(url, {}));
+        expect([method, path, status]).toEqual([method, path, security ? 401 : 200]);
+      }
+    }
+    for (const page of ['/docs', '/redoc']) await ao.get(page).expect(200);
   });
 });
