@@ -53,17 +53,20 @@ Exit codes: 0 stopped in good order · 1 could not start, or broke down`,
   )
   .action(async () => (await import('./serve.cli.js')).serve(() => readConfig(process.env)));
 
-program
-  .addCommand(serve)
-  .addCommand(demoCommand(process, fileURLToPath(import.meta.url)))
-  .addCommand(orchestrateCommand(process))
-  .addCommand(contractsCommand(process))
-  .addCommand(verifyLedgerCommand(process))
-  .addCommand(migrateCommand(process))
-  .hook('preAction', (_, command) => {
-    // Whoever reads no further, as `head` does, has what he wanted; a server has other things to do than to be read.
-    if (command !== serve) process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  });
+const commands = [
+  serve,
+  demoCommand(process, fileURLToPath(import.meta.url)),
+  orchestrateCommand(process),
+  contractsCommand(process),
+  verifyLedgerCommand(process),
+  migrateCommand(process),
+];
+for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+
+program.hook('preAction', (_, command) => {
+  // Whoever reads no further, as `head` does, has what he wanted; a server has other things to do than to be read.
+  if (command !== serve) process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+});
 
 function fail(error: Error): void {
   const { red } = coloursOf(process.stderr, process.env);
