@@ -39,7 +39,10 @@ export class Stage {
 
   /** `cli`: the file that the command `agent-orchestrator` runs. */
   static async build(cli: string, env: Readonly<Record<string, string | undefined>>): Promise<Stage> {
-    const stage = new Stage(await mkdtemp(join(tmpdir(), 'agent-orchestrator-demo-')), cli, env);
+    const directory = await mkdtemp(join(tmpdir(), 'agent-orchestrator-demo-')).catch((error: Error) => {
+      throw new OrchestratorError('bad_configuration', `the demo needs a temporary directory: ${error.message}; set TMPDIR`);
+    });
+    const stage = new Stage(directory, cli, env);
     await mkdir(join(stage.directory, 'data'));
     await writeFile(join(stage.directory, 'data/agents.json'), JSON.stringify({ agents: [{ module: EXAMPLE_AGENT }] }));
     return stage;

@@ -59,7 +59,7 @@ export class OrchestratorClient {
       ...options,
       method: 'POST',
       body: task,
-      milliseconds: ((task.timeout_seconds ?? LONGEST_TASK_SECONDS) + GRACE_SECONDS) * 1000,
+      milliseconds: Math.ceil(((task.timeout_seconds ?? LONGEST_TASK_SECONDS) + GRACE_SECONDS) * 1000),
       lost: `; whether the task was recorded is unknown: agent-orchestrator contracts ${JSON.stringify(task.session_id)} shows it${again}`,
     });
   }
