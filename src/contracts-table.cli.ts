@@ -50,7 +50,7 @@ export class ContractsTable {
   private line(row: readonly Cell[]): string {
     const padded = row.map(({ text, colour }, i) => {
       const cell = i === row.length - 1 ? text : text.padEnd(this.widths[i]!);
-      return colour ? colour(cell) : cell;
+      return colour && text ? colour(cell) : cell;
     });
     return padded.join('  ').trimEnd();
   }

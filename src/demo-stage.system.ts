@@ -30,6 +30,7 @@ interface Running {
 export class Stage {
   private server: Running | undefined;
   private readonly running = new Set<Running>();
+  private struck = false;
 
   private constructor(
     readonly directory: string,
@@ -81,6 +82,7 @@ export class Stage {
 
   /** Safe to call at any moment. */
   async strike(): Promise<void> {
+    this.struck = true;
     for (const { child } of this.running) child.kill('SIGTERM');
     const kill = setTimeout(() => {
       for (const { child } of this.running) child.kill('SIGKILL');
@@ -92,6 +94,7 @@ export class Stage {
 
   /** In the directory, where no .env is, and without the settings of whoever plays the demo: it must not touch his ledger. */
   private spawn(args: readonly string[], settings: Record<string, string>): Running {
+    if (this.struck) throw new OrchestratorError('internal', 'the demo is over');
     const { PATH, HOME, TMPDIR, FORCE_COLOR, NO_COLOR } = this.env;
     const child = spawn(process.execPath, [this.cli, ...args], {
       cwd: this.directory,

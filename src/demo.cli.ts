@@ -22,7 +22,7 @@ export function demoCommand(terminal: Terminal, cli: string): Command {
 
 const HELP = `
 Works in a temporary directory with an embedded database and on a free port; your settings and your ledger are not touched. Shows each
-command as you would type it, and what it answered. Takes about ten seconds, most of them for making the database.
+command as you would type it, and what it answered. Making the database takes most of the time.
 
 Examples:
   agent-orchestrator demo

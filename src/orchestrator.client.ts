@@ -168,10 +168,8 @@ export class OrchestratorClient {
 
   private strange(what: string, passing = false): OrchestratorError {
     const { url, from } = this.target;
-    return new OrchestratorError(
-      passing ? 'ledger_unavailable' : 'invalid_request',
-      `${url} (${from}) ${what}: is an orchestrator there? Say with --url or ORCHESTRATOR_URL where it is`,
-    );
+    const remedy = passing ? 'try again' : 'is an orchestrator there? Say with --url or ORCHESTRATOR_URL where it is';
+    return new OrchestratorError(passing ? 'ledger_unavailable' : 'invalid_request', `${url} (${from}) ${what}: ${remedy}`);
   }
 }
 

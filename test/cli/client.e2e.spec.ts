@@ -69,7 +69,7 @@ describe('what answers at the address', () => {
       '',
       /answered HTTP 301 Moved Permanently, location http:\/\/elsewhere.example\//,
     ],
-    ['a gateway without a server', 502, {}, 'Bad Gateway', /answered HTTP 502 Bad Gateway: is an orchestrator there/],
+    ['a gateway without a server', 502, {}, 'Bad Gateway', /answered HTTP 502 Bad Gateway: try again/],
     ['a page that is not there', 404, {}, 'no', /answered HTTP 404 Not Found/],
   ])('%s is no orchestrator, and is not believed', async (_, status, headers, body, says) => {
     answer = (response) => response.writeHead(status, headers).end(body);

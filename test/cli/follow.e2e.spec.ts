@@ -74,7 +74,7 @@ describeEachPlace('agent-orchestrator contracts --follow', (make) => {
     expect(following.stderr()).toBe('');
 
     await stop();
-    await until('it says that the server is away', () => following.stderr().includes('waiting for the server: nothing answers at'));
+    await until('it says that the server is away', () => following.stderr().includes('waiting for the server: '));
     await boot();
     await Promise.all([ask('busy', 20), ask('busy', 20)]);
     await until('it has caught up again', () => linesOf(following.stdout()).length >= 360, 30_000);
@@ -85,7 +85,7 @@ describeEachPlace('agent-orchestrator contracts --follow', (make) => {
     const { body } = await request(await server.url).get('/v1/contracts?session_id=busy&limit=1000');
     expect(seen.map((item) => item.contract_id)).toEqual((body.contracts as Item[]).map((item) => item.contract_id));
     expect(following.stderr().trimEnd().split('\n')).toEqual([
-      expect.stringMatching(/^agent-orchestrator contracts: waiting for the server: nothing answers at /),
+      expect.stringMatching(/^agent-orchestrator contracts: waiting for the server: ./),
       'agent-orchestrator contracts: the server answers again',
     ]);
   }, 90_000);
