@@ -104,36 +104,46 @@ async function list(session: string, options: Options, terminal: Terminal, told:
 
 /** Ends with a signal, or with an error that does not pass by itself. */
 async function follow(session: string, options: Options, terminal: Terminal, told: Told): Promise<number> {
-  const tail = await tailOf(session, options, terminal);
-  await showStanding(tail, options.limit, told);
   const ended = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => ended.abort());
-  if (!tail.begun) say(terminal, `there is no session ${JSON.stringify(session)} yet; waiting for its first contract`);
-  for (let failures = 0; !ended.signal.aborted; ) {
-    await sleep(Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS), undefined, { signal: ended.signal }).catch(() => undefined);
-    try {
-      for (let more = true; more && !ended.signal.aborted; ) {
-        const page = await tail.next(ended.signal);
-        if (failures > 0) say(terminal, 'the server answers again');
-        failures = 0;
-        more = page.more;
-        told.show(page.fresh);
+  const { signal } = ended;
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => ended.abort());
+  const tail = await tailOf(session, options, terminal);
+  try {
+    await showStanding(tail, options.limit, told, signal);
+    if (!tail.begun) say(terminal, `there is no session ${JSON.stringify(session)} yet; waiting for its first contract`);
+    for (let failures = 0; ; ) {
+      await sleep(Math.min(PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS), undefined, { signal });
+      try {
+        if (failures > 0) await lookAgain(tail, options, terminal);
+        for (let more = true; more; ) {
+          const page = await tail.next(signal);
+          if (failures > 0) say(terminal, 'the server answers again');
+          failures = 0;
+          more = page.more;
+          told.show(page.fresh);
+        }
+      } catch (error) {
+        if (signal.aborted || !(error instanceof OrchestratorError) || !PASSING.includes(error.code)) throw error;
+        if (failures++ === 0) say(terminal, `waiting for the server: ${error.message}`);
       }
-    } catch (error) {
-      if (ended.signal.aborted) break;
-      if (!(error instanceof OrchestratorError) || !PASSING.includes(error.code)) throw error;
-      if (failures++ === 0) say(terminal, `waiting for the server: ${error.message}`);
-      tail.moveTo(await connect(options, terminal));
     }
+  } catch (error) {
+    if (signal.aborted) return 0;
+    throw error;
   }
-  return 0;
+}
+
+/** An embedded server may have another port when it was started again. Where nobody names one, it is expected where it was. */
+async function lookAgain(tail: SessionTail, options: Options, terminal: Terminal): Promise<void> {
+  const client = await connect(options, terminal);
+  if (client.named) tail.moveTo(client);
 }
 
 /** What is there already: all of it, or only the newest. */
-async function showStanding(tail: SessionTail, limit: number | undefined, told: Told): Promise<void> {
+async function showStanding(tail: SessionTail, limit: number | undefined, told: Told, signal?: AbortSignal): Promise<void> {
   let newest: ContractHalf[] = [];
   for (let more = true; more; ) {
-    const page = await tail.next();
+    const page = await tail.next(signal);
     more = page.more;
     if (limit === undefined) told.show(page.fresh);
     else newest = lastOf([...newest, ...page.fresh], limit);

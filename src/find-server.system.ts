@@ -4,7 +4,7 @@ import { BearerToken, ServerUrl } from './client.settings.js';
 import { readConfig } from './config.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { readLock } from './ledger/data-dir-lock.system.js';
-import type { Target } from './orchestrator.client.js';
+import { DEFAULT, type Target } from './orchestrator.client.js';
 
 interface Said {
   readonly url?: string;
@@ -21,8 +21,10 @@ export async function findServer(said: Said, env: Readonly<Record<string, string
     return { url: originOf(config.HOST, config.ORCHESTRATOR_PORT), from: 'ORCHESTRATOR_PORT', token };
   }
   const holder = config.DATABASE_URL === undefined ? await readLock(config.DATA_DIR) : null;
-  if (holder?.port) return { url: originOf(config.HOST, holder.port), from: `process ${holder.pid} holds ${config.DATA_DIR}`, token };
-  return { url: originOf(config.HOST, 8888), from: 'the default', token };
+  if (holder === null) return { url: originOf(config.HOST, 8888), from: DEFAULT, token };
+  const held = `process ${holder.pid} holds ${config.DATA_DIR}`;
+  if (holder.port === null) throw new OrchestratorError('ledger_unavailable', `${held} but serves nothing yet; try again`);
+  return { url: originOf(config.HOST, holder.port), from: held, token };
 }
 
 function valid(option: string, parsed: ZodSafeParseResult<string>): string {

@@ -20,6 +20,9 @@ const GRACE_SECONDS = 15;
 /** Nothing was sent. */
 const UNREACHED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
 
+/** What stands for `from` where nobody named the URL. */
+export const DEFAULT = 'the default';
+
 export interface Target {
   readonly url: string;
   /** Who named the URL. */
@@ -52,6 +55,11 @@ interface Call {
 
 export class OrchestratorClient {
   constructor(private readonly target: Target) {}
+
+  /** Whether anybody said, or any process shows, that the orchestrator is there. */
+  get named(): boolean {
+    return this.target.from !== DEFAULT;
+  }
 
   orchestrate(task: TaskBody, options: { key?: string | undefined; signal?: AbortSignal } = {}): Promise<Answer> {
     const again = options.key === undefined ? '' : ', and the same --key asks for the recorded answer';
