@@ -4,13 +4,16 @@ import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
+import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
 import { AuthGuard } from './api/auth.guard.js';
 import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
+import { HealthController } from './api/health.controller.js';
 import { MemoryController } from './api/memory.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
+import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
@@ -67,7 +70,16 @@ export class AppModule {
         MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
         OrchestrationModule.recalling(Blocks),
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController, MemoryController],
+      controllers: [
+        OrchestrateController,
+        ContractsController,
+        SessionsController,
+        MemoryController,
+        AgentsController,
+        HealthController,
+        StatusController,
+        VerifyController,
+      ],
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },

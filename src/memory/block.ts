@@ -8,6 +8,7 @@ export const SECTIONS = ['sentences', 'key_decisions', 'facts', 'preferences', '
 export type Section = (typeof SECTIONS)[number];
 
 /** Something said, and the ids of the REQUESTs it rests on; never none. */
+export const Statement = z.object({ text: z.string(), contracts: z.array(z.string()).min(1) });
 export interface Statement {
   readonly text: string;
   readonly contracts: readonly string[];
@@ -16,7 +17,7 @@ export interface Statement {
 /** What a summarizer says, section by section. */
 export type Statements = Readonly<Record<Section, readonly Statement[]>>;
 
-const statements = z.array(z.object({ text: z.string(), contracts: z.array(z.string()).min(1) }));
+const statements = z.array(Statement);
 
 export const MemoryContent = z.object({
   /** The sentences as one text. */

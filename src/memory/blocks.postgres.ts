@@ -57,8 +57,8 @@ export async function contentsOf(tx: Tx, rows: readonly BlockRow[]): Promise<Sto
   });
 }
 
-/** Which block: the newest, the newest that was sequenced by a time (ISO 8601), or a certain one. */
-export type BlockChoice = { readonly newest: true } | { readonly by: string } | { readonly id: string };
+/** Which block: the newest, the newest that was sequenced by a time, or a certain one. */
+export type BlockChoice = { readonly newest: true } | { readonly by: Date } | { readonly id: string };
 
 const MOST = 100;
 
