@@ -24,7 +24,7 @@ export const SETTING_NAMES = Object.keys(Settings.shape);
 
 export type Config = Readonly<z.output<typeof Settings> & { HOST: string }>;
 
-const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN/;
+const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN$/;
 
 export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable, as `NAME=` in a file leaves it, means unset.
