@@ -125,7 +125,7 @@ function ulid() {
   return Array.from({ length: 26 }, (_, i) => digits[Number((bits >> BigInt(5 * (25 - i))) & 31n)]).join('');
 }
 
-const server = createServer(async (request, response) => {
+async function handle(request, response) {
   const send = (status, body) => {
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(body === null ? undefined : JSON.stringify(body));
@@ -137,7 +137,9 @@ const server = createServer(async (request, response) => {
     const { status = 500, error: code = 'INTERNAL', message } = error instanceof Refusal ? error : {};
     send(status, { error: code, message: message ?? 'something went wrong', timestamp: now() });
   }
-});
+}
+
+const server = createServer((request, response) => void handle(request, response));
 
 server.listen(Number(process.env.PORT ?? 8799), process.env.HOST ?? '127.0.0.1', () => {
   const { address, port } = server.address();
