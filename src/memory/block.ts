@@ -19,6 +19,7 @@ export type Statements = Readonly<Record<Section, readonly Statement[]>>;
 
 const statements = z.array(Statement);
 
+/** A member that is added later must be optional: blocks that were recorded without it stay readable. */
 export const MemoryContent = z.object({
   /** The sentences as one text. */
   summary: z.string(),

@@ -70,15 +70,18 @@ export class Blocks {
     private readonly forwarded: boolean,
   ) {}
 
-  /** undefined: there is no such session; null: it has no such block. */
+  /** undefined: there is no such session; null: it has no such block, or none whose content is still there. */
   async find(tenant: string, session: string, choice: BlockChoice = { newest: true }): Promise<MemoryBlock | null | undefined> {
-    const all = await this.list(tenant, session, choice, 1);
-    return all && (all.blocks[0] ?? null);
+    for (let skip = 0; ; skip++) {
+      const found = await this.list({ tenant, session }, choice, { most: 1, skip });
+      if (found === undefined) return undefined;
+      if (found.blocks[0] || found.total === 0) return found.blocks[0] ?? null;
+    }
   }
 
   /** Newest first, at most a hundred. Streams of the session that idleness closed are older than the current one. */
   async all(tenant: string, session: string): Promise<{ blocks: MemoryBlock[]; total: number } | undefined> {
-    return this.list(tenant, session, { newest: true }, MOST);
+    return this.list({ tenant, session }, { newest: true }, { most: MOST, skip: 0 });
   }
 
   /** The newest block as an agent gets it: without what changes after it was recorded. */
@@ -92,8 +95,9 @@ export class Blocks {
     return { reference: { memory_block_id: block.memory_block_id, hash: block.receipt.hash }, block: block as unknown as JsonValue };
   }
 
-  private async list(tenant: string, session: string, choice: BlockChoice, most: number) {
-    const row = await this.sessions.find(tenant, session);
+  /** `total` is 0 behind the last one. */
+  private async list(of: { tenant: string; session: string }, choice: BlockChoice, page: { most: number; skip: number }) {
+    const row = await this.sessions.find(of.tenant, of.session);
     if (!row) return undefined;
     const streams = [...row.earlier, row.stream];
     const rows = await this.db.named<BlockRow & { total: number }>(
@@ -101,8 +105,8 @@ export class Blocks {
       `SELECT ${COLUMNS}, count(*) OVER () AS total FROM unnest($1::text[]) WITH ORDINALITY s(stream, n) JOIN event e ON e.stream = s.stream AND ${BLOCK}
         WHERE ($2::text IS NULL OR e.event_id = $2)
           AND ($3::timestamptz IS NULL OR EXISTS (SELECT 1 FROM leaf l WHERE l.event = e.id AND l.sequenced_at <= $3))
-        ORDER BY s.n DESC, e.seq DESC LIMIT $4`,
-      [streams, 'id' in choice ? choice.id : null, 'by' in choice ? choice.by : null, most],
+        ORDER BY s.n DESC, e.seq DESC LIMIT $4 OFFSET $5`,
+      [streams, 'id' in choice ? choice.id : null, 'by' in choice ? choice.by : null, page.most, page.skip],
     );
     return { blocks: await this.shown(await contentsOf(this.db, rows)), total: rows[0]?.total ?? 0 };
   }

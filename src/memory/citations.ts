@@ -45,10 +45,11 @@ export function evidenceOf(contracts: readonly SourceContract[], previous: Citab
 
 export function check(said: Statements, evidence: ReadonlyMap<string, Evidence>): Checked {
   const removed: MemoryContent['removed'] = [];
+  const known = new Figures(evidence);
   const kept = sectionwise((section) =>
     said[section].flatMap((statement): Statement[] => {
       const text = statement.text.trim();
-      const reason = flawOf(text, statement.contracts, evidence);
+      const reason = flawOf(text, statement.contracts, known);
       if (reason === null) return [{ text, contracts: [...new Set(statement.contracts.map((id) => evidence.get(id)!.contract))] }];
       removed.push({ section, text: cut(text, 500), contracts: statement.contracts.slice(0, 20).map((id) => cut(id, 64)), reason });
       return [];
@@ -57,14 +58,27 @@ export function check(said: Statements, evidence: ReadonlyMap<string, Evidence>)
   return { kept, removed };
 }
 
-function flawOf(text: string, cited: readonly string[], evidence: ReadonlyMap<string, Evidence>): string | null {
+function flawOf(text: string, cited: readonly string[], known: Figures): string | null {
   if (text === '') return 'says nothing';
   if (cited.length === 0) return 'cites no contract';
-  const unknown = cited.find((id) => !evidence.has(id));
+  const unknown = cited.find((id) => !known.evidence.has(id));
   if (unknown !== undefined) return `cites ${cut(unknown, 64)}, which is no contract of the source`;
-  const known = new Set(cited.flatMap((id) => [...figures(evidence.get(id)!.text), ...figures(ungrouped(evidence.get(id)!.text))]));
-  const invented = figures(ungrouped(text)).find((figure) => !known.has(figure));
+  const invented = figures(ungrouped(text)).find((figure) => !cited.some((id) => known.of(id).has(figure)));
   return invented === undefined ? null : `the figure ${cut(invented, 64)} stands in none of the contracts it cites`;
+}
+
+/** Of each contract, found when it is first cited. */
+class Figures {
+  private readonly found = new Map<string, ReadonlySet<string>>();
+
+  constructor(readonly evidence: ReadonlyMap<string, Evidence>) {}
+
+  of(id: string): ReadonlySet<string> {
+    const { contract, text } = this.evidence.get(id)!;
+    const found = this.found.get(contract) ?? new Set([...figures(text), ...figures(ungrouped(text))]);
+    this.found.set(contract, found);
+    return found;
+  }
 }
 
 /** Numbers in one notation: 3.50 is 3.5, 007 is 7. What has several points, as a version has, stays as it is. */

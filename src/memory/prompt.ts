@@ -64,7 +64,7 @@ export const PROMPT_HASH = createHash('sha256')
 export interface Prompt {
   /** The same for every call: worth caching. */
   readonly system: string;
-  /** The data. The same again when an answer must be repaired. */
+  /** The data; never empty. */
   readonly source: string;
   readonly task: string;
   readonly schema: z.ZodType;

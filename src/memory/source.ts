@@ -2,7 +2,7 @@
 import { canonicalJson } from '../kernel/canonical.js';
 import type { JsonValue } from '../kernel/json.js';
 
-/** Texts are canonical JSON, cut at MOST_CHARACTERS. */
+/** Values are canonical JSON, perhaps cut. */
 export interface SourceContract {
   /** Of the REQUEST. */
   readonly id: string;
@@ -30,13 +30,20 @@ export interface Source {
 
 /** More of one value than this is not read: one agent's long answer must not push the rest of the session out of the model's window. */
 const MOST_CHARACTERS = 8000;
+const LEAST_CHARACTERS = 200;
+/** Of one value of every event together: a long session is read more coarsely, so that it fits into memory. */
+const ALL_CHARACTERS = 32_000_000;
+
+/** How much is read of each value when the range has so many events. */
+export const charactersFor = (events: number): number =>
+  Math.max(LEAST_CHARACTERS, Math.min(MOST_CHARACTERS, Math.floor(ALL_CHARACTERS / Math.max(1, events))));
 
 /** The disclosures a summary may rest on, in the order in which they are shown. */
 export const VALUES = ['asked', 'parameters', 'context', 'routing', 'result', 'error'] as const;
 
-export function cutValues(
-  disclosed: Readonly<Record<string, JsonValue | undefined>>,
-): Pick<SourceContract, 'values' | 'size' | 'shortened'> {
+type Cut = Pick<SourceContract, 'values' | 'size' | 'shortened'>;
+
+export function cutValues(disclosed: Readonly<Record<string, JsonValue | undefined>>, most = MOST_CHARACTERS): Cut {
   const values: Record<string, string> = {};
   let [size, shortened] = [0, false];
   for (const name of VALUES) {
@@ -44,8 +51,8 @@ export function cutValues(
     if (value === undefined) continue;
     const text = canonicalJson(value);
     size += text.length;
-    shortened ||= text.length > MOST_CHARACTERS;
-    values[name] = cut(text, MOST_CHARACTERS);
+    shortened ||= text.length > most;
+    values[name] = cut(text, most);
   }
   return { values, size, shortened };
 }

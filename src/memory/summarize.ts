@@ -7,7 +7,7 @@ import { parseJson } from '../kernel/json.js';
 import { allStatements, join, type MemoryContent, NOTHING, type Statements } from './block.js';
 import { check, type Evidence } from './citations.js';
 import { addUsage, type LanguageModel, NO_USAGE, type Usage } from './language-model.js';
-import { Answer, type Prompt, promptFor, type TaskName } from './prompt.js';
+import { Answer, type Prompt, promptFor } from './prompt.js';
 import { cut, type SourceContract } from './source.js';
 
 export interface Progress {
@@ -29,6 +29,9 @@ export interface Summary {
   readonly parts: number;
 }
 
+/** What no API takes in one request is not worth counting there. */
+const MOST_CHARACTERS = 8_000_000;
+
 export class Summarizing {
   /** Of every call, also of those whose answer could not be used. */
   usage: Usage = NO_USAGE;
@@ -44,8 +47,7 @@ export class Summarizing {
   async run({ contracts, previous, evidence, intent }: Material): Promise<Summary> {
     const whole = promptFor(previous ? 'fold' : 'compress', contracts, previous, intent);
     this.report({ step: 'count', done: 0, total: 1 });
-    const tokens = await this.model.count(whole, this.signal);
-    if (tokens <= this.model.maxInput) {
+    if (await this.fits(whole)) {
       this.report({ step: 'summarize', done: 0, total: 1 });
       const kept = await this.ask(whole, evidence);
       return this.finished(kept, 1);
@@ -71,12 +73,15 @@ export class Summarizing {
     const parts: (readonly SourceContract[])[] = [];
     for (const half of [contracts.slice(0, middle), contracts.slice(middle)]) {
       this.report({ step: 'count', done: half[0] === contracts[0] ? 0 : 1, total: 2 });
-      const tokens = await this.model.count(promptFor('compress', half, null, intent), this.signal);
-      if (tokens <= this.model.maxInput) parts.push(half);
+      if (await this.fits(promptFor('compress', half, null, intent))) parts.push(half);
       else if (half.length > 1) parts.push(...(await this.split(half, intent)));
-      else throw unusable(`one contract alone has ${tokens} tokens, more than the ${this.model.maxInput} of ANTHROPIC_MAX_INPUT_TOKENS`);
+      else throw unusable(`one contract alone has more than the ${this.model.maxInput} tokens of ANTHROPIC_MAX_INPUT_TOKENS`);
     }
     return parts;
+  }
+
+  private async fits(prompt: Prompt): Promise<boolean> {
+    return prompt.source.length <= MOST_CHARACTERS && (await this.model.count(prompt, this.signal)) <= this.model.maxInput;
   }
 
   /** Drafts are merged as many at a time as fit; two that do not fit together stay as they are, one after the other. */
@@ -85,7 +90,7 @@ export class Summarizing {
     for (let next = 1; next < drafts.length; ) {
       let many = drafts.length - next;
       let prompt = mergePrompt(merged, drafts.slice(next), intent);
-      while (many > 0 && (await this.model.count(prompt, this.signal)) > this.model.maxInput) {
+      while (many > 0 && !(await this.fits(prompt))) {
         many = Math.floor(many / 2);
         prompt = mergePrompt(merged, drafts.slice(next, next + many), intent);
       }
@@ -123,7 +128,7 @@ export class Summarizing {
 }
 
 const mergePrompt = (merged: Statements, more: readonly Statements[], intent: string | null): Prompt =>
-  promptFor('merge' satisfies TaskName, [], join([merged, ...more]), intent);
+  promptFor('merge', [], join([merged, ...more]), intent);
 
 function readAnswer(text: string, end: 'complete' | 'cut' | 'refused'): Statements | { problem: string } {
   if (end === 'cut') return { problem: 'it was cut off because it was too long; say less' };

@@ -20,7 +20,6 @@ export interface AnthropicSettings {
 }
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-const CACHED = { type: 'ephemeral' } as const;
 
 export class AnthropicModel extends LanguageModel {
   readonly name: string;
@@ -84,11 +83,11 @@ export class AnthropicModel extends LanguageModel {
 
 const CUT = new Set(['max_tokens', 'model_context_window_exceeded']);
 
-/** What stays the same from call to call comes first and is cached: the rules, then the data, so that a repair reads both from the cache. */
+/** The rules are the same in every call: they come first and are cached. The data is not: writing it to the cache costs more than rare repairs save. */
 function contentOf({ system, source, task, schema, repair }: Prompt) {
   const { type, schema: form } = zodOutputFormat(schema);
   const asked = [
-    { type: 'text' as const, text: source === '' ? '(no data)' : source, cache_control: CACHED },
+    { type: 'text' as const, text: source },
     { type: 'text' as const, text: task },
   ];
   const again = repair && [
@@ -96,7 +95,7 @@ function contentOf({ system, source, task, schema, repair }: Prompt) {
     { role: 'user' as const, content: REPAIR + repair.problem },
   ];
   return {
-    system: [{ type: 'text' as const, text: system, cache_control: CACHED }],
+    system: [{ type: 'text' as const, text: system, cache_control: { type: 'ephemeral' as const } }],
     messages: [{ role: 'user' as const, content: asked }, ...(again ?? [])],
     output_config: { format: { type, schema: form } },
   };
