@@ -92,6 +92,8 @@ function asOurs(exception: unknown): OrchestratorError {
       return new OrchestratorError('not_found', message);
     case 413:
       return new OrchestratorError('payload_too_large', `the request body is larger than ${MAX_BODY_BYTES} bytes`);
+    case 414:
+      return new OrchestratorError('invalid_request', 'a part of the path is longer than anything that is named by one');
     case 415:
       return new OrchestratorError('unsupported_media_type', 'send the body as content-type: application/json');
     default:
