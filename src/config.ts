@@ -4,9 +4,16 @@ import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
+import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 
-const Settings = z.object({ ...ApiSettings.shape, ...LedgerSettings.shape, ...ContractsSettings.shape, ...AgentsSettings.shape });
+const Settings = z.object({
+  ...ApiSettings.shape,
+  ...LedgerSettings.shape,
+  ...ContractsSettings.shape,
+  ...AgentsSettings.shape,
+  ...LogSettings.shape,
+});
 
 export type Config = Readonly<z.output<typeof Settings>>;
 
