@@ -1,10 +1,10 @@
 /** The wiring. The only place that picks adapters. */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
-import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
 import { API_SETTINGS } from './api/api.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
+import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { StatusController } from './api/status.controller.js';
@@ -14,6 +14,9 @@ import { ContractManagerModule } from './contracts/contracts.module.js';
 import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
+import { KernelModule } from './kernel/kernel.module.js';
+import type { Log } from './kernel/log.system.js';
+import type { Metrics } from './kernel/metrics.system.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -30,12 +33,13 @@ export interface Surroundings {
   readonly ledger: OpenLedger;
   /** One per process start. */
   readonly owner: string;
-  readonly log: Logger;
+  readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 @Module({})
 export class AppModule {
-  static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
+  static in({ config, ledger, owner, log, metrics }: Surroundings): DynamicModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
@@ -46,13 +50,14 @@ export class AppModule {
       module: AppModule,
       imports: [
         CqrsModule.forRoot(),
+        KernelModule.with(log, metrics),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
+      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController, MetricsController],
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },

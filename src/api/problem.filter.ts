@@ -1,8 +1,17 @@
 /** Every error that leaves the house: RFC 9457 problem+json with our `code`. What we did not foresee shows nothing of the inside. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
+import { Log } from '../kernel/log.system.js';
+import { callerOf } from './caller.js';
+import { routeOf } from './requests.system.js';
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Why it is an error, for the log and the count. */
+    problem?: ErrorCode;
+  }
+}
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
@@ -26,7 +35,7 @@ const STATUS: Record<ErrorCode, number> = {
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Logger) {}
+  constructor(private readonly log: Log) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -36,7 +45,9 @@ export class ProblemFilter implements ExceptionFilter {
   answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = asOurs(exception);
     const status = STATUS[error.code];
-    if (status === 500) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
+    reply.problem = error.code;
+    if (status === 500)
+      this.log.error({ err: exception, ...routeOf(request), trace_id: callerOf(request.headers).trace?.id }, 'request failed');
     if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
     void reply
       .status(status)

@@ -10,7 +10,7 @@ import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
 
-const VERSION = '0.1.0';
+export const VERSION = '0.1.0';
 const STARTED = new Date().toISOString();
 
 @Controller('v1')

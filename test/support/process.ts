@@ -20,6 +20,8 @@ export interface Process {
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   readonly stderr: () => string;
+  /** From now on nobody reads its stdout, until the returned function is called. */
+  ignoreStdout(): () => void;
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -66,5 +68,16 @@ export async function spawnOrchestrator(place: Place, settings: Record<string, s
   };
   const url = listening();
   url.catch(() => undefined); // who does not ask need not hear
-  return { pid: child.pid!, url, ended, stdout: () => stdout, stderr: () => stderr, signal: (signal) => void child.kill(signal) };
+  return {
+    pid: child.pid!,
+    url,
+    ended,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ignoreStdout: () => {
+      child.stdout.pause();
+      return () => void child.stdout.resume();
+    },
+    signal: (signal) => void child.kill(signal),
+  };
 }

@@ -7,6 +7,7 @@ import type { Task } from '../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
+import { spanOf, traceparent } from '../../kernel/trace.js';
 import { readAnswer } from './answer.js';
 
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
@@ -44,8 +45,7 @@ export class HttpClient extends AgentClient {
         'content-type': 'application/json',
         accept: 'application/json',
         'idempotency-key': task.task_id,
-        // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
-        ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
+        ...(trace && { traceparent: traceparent(trace, spanOf(task.task_id)), ...(trace.state && { tracestate: trace.state }) }),
       });
     } catch (error) {
       if (error instanceof TooLarge) return { success: false, code: 'agent_response_too_large', message: error.message };
