@@ -6,6 +6,7 @@ import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
+import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 
 const Settings = z.object({
@@ -14,6 +15,7 @@ const Settings = z.object({
   ...LedgerSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...LogSettings.shape,
   ...ClientSettings.shape,
 });
 

@@ -20,6 +20,8 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['LOG_LEVEL', 'loud', /one of silent, error, warn, info, debug/],
+  ['LOG_FORMAT', 'xml', /one of auto, json, pretty/],
 ];
 
 const SECRET = [
@@ -78,6 +80,8 @@ describe('the configuration', () => {
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
       AGENTS_FILE: './data/agents.json',
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'auto',
     });
   });
 
