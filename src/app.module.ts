@@ -2,7 +2,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
@@ -11,6 +10,7 @@ import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
 import { HealthController } from './api/health.controller.js';
 import { MemoryController } from './api/memory.controller.js';
+import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { SessionsController } from './api/sessions.controller.js';
@@ -25,6 +25,9 @@ import { AnthropicModel } from './integration/llm/anthropic.client.js';
 import { MemAgentClient } from './integration/memagent/memagent.client.js';
 import { MemAgentForwarder } from './integration/memagent/memagent.follower.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
+import { KernelModule } from './kernel/kernel.module.js';
+import type { Log } from './kernel/log.system.js';
+import type { Metrics } from './kernel/metrics.system.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -41,18 +44,20 @@ import { Compressions } from './memory/compressions.worker.js';
 import { MemoryModule } from './memory/memory.module.js';
 import { pricesOf } from './memory/memory.settings.js';
 import { OrchestrationModule } from './orchestration/orchestration.module.js';
+import { Recall } from './orchestration/recall.js';
 
 export interface Surroundings {
   readonly config: Config;
   readonly ledger: OpenLedger;
   /** One per process start. */
   readonly owner: string;
-  readonly log: Logger;
+  readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 @Module({})
 export class AppModule {
-  static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
+  static in({ config, ledger, owner, log, metrics }: Surroundings): DynamicModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
@@ -61,14 +66,17 @@ export class AppModule {
     };
     return {
       module: AppModule,
+      global: true,
+      exports: [Recall],
       imports: [
         CqrsModule.forRoot(),
+        KernelModule.with(log, metrics),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
         MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
-        OrchestrationModule.recalling(Blocks),
+        OrchestrationModule,
       ],
       controllers: [
         OrchestrateController,
@@ -79,9 +87,12 @@ export class AppModule {
         HealthController,
         StatusController,
         VerifyController,
+        MetricsController,
       ],
       providers: [
         workers,
+        // Orchestration and memory stand side by side and do not know each other: here the one's port meets the other's blocks.
+        { provide: Recall, inject: [Blocks], useFactory: (blocks: Blocks): Recall => blocks },
         { provide: API_SETTINGS, useValue: config },
         { provide: APP_GUARD, inject: [Reflector], useFactory: (reflector: Reflector) => new AuthGuard(reflector, verifierFor(config)) },
         { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) },

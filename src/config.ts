@@ -6,6 +6,7 @@ import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
+import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 import { MemorySettings } from './memory/memory.settings.js';
 
@@ -16,6 +17,7 @@ const Settings = z.object({
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
   ...MemorySettings.shape,
+  ...LogSettings.shape,
   ...ClientSettings.shape,
 });
 

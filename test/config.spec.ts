@@ -24,6 +24,8 @@ const BAD: [string, string, RegExp][] = [
   ['ANTHROPIC_TIMEOUT_SECONDS', '0', /from 0.1 to 600/],
   ['ANTHROPIC_PRICE_INPUT', '-1', /from 0 to 1000000/],
   ['MEMAGENT_COMPRESS', 'yes', /true or false/],
+  ['LOG_LEVEL', 'loud', /one of silent, error, warn, info, debug/],
+  ['LOG_FORMAT', 'xml', /one of auto, json, pretty/],
 ];
 
 const SECRET = [
@@ -90,6 +92,8 @@ describe('the configuration', () => {
       ANTHROPIC_MAX_RETRIES: 2,
       MEMAGENT_URL: 'off',
       MEMAGENT_COMPRESS: false,
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'auto',
     });
   });
 

@@ -101,9 +101,10 @@ export class CompressHandler implements ICommandHandler<Compress> {
       if (newest && newest.id !== own?.id) return { block: newest, created: false }; // somebody else was first: his is the session's
       const result = await this.appender.append({ stream, drafts: [draft], expectSeq: seq });
       if (result.refusal) continue; // the stream moved: look again
-      this.compressions.made(content);
       const { seq: at, hash } = result.placed[0]!;
-      return { block: { id: draft.id, stream, seq: at, hash: hash.toString('hex'), time: draft.time, content }, created: true };
+      const block = { id: draft.id, stream, seq: at, hash: hash.toString('hex'), time: draft.time, content };
+      this.compressions.made(block);
+      return { block, created: true };
     }
     throw new OrchestratorError('ledger_unavailable', 'the session is written too busily to record its memory block; try again', {
       retryAfter: 1,

@@ -3,8 +3,9 @@
  * nobody waits for it any more, and when the process ends. What is stopped has recorded nothing.
  */
 import { OrchestratorError } from '../kernel/errors.js';
+import type { Log } from '../kernel/log.system.js';
 import type { Worker } from '../kernel/worker.js';
-import type { MemoryContent } from './block.js';
+import type { StoredBlock } from './blocks.postgres.js';
 import { addUsage, costOf, NO_USAGE, type Prices, type Usage } from './language-model.js';
 import type { Progress } from './summarize.js';
 
@@ -31,6 +32,7 @@ export class Compressions implements Worker {
   constructor(
     private readonly model: string | null,
     private readonly prices: Prices,
+    private readonly log: Log,
   ) {}
 
   start(): void {}
@@ -79,7 +81,9 @@ export class Compressions implements Worker {
     this.usage = addUsage(this.usage, usage);
   }
 
-  made({ summarizer, fallback }: MemoryContent): void {
+  made({ id, stream, content }: StoredBlock): void {
+    const { summarizer, fallback, model, parts, tokens_in, tokens_out, coverage, removed_total: removed } = content;
+    this.log.info({ block: id, stream, summarizer, model, parts, tokens_in, tokens_out, coverage, removed }, 'memory block');
     this.counts.blocks += 1;
     if (summarizer === 'llm') this.counts.by_model += 1;
     if (fallback === null) return;

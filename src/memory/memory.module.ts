@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Sessions } from '../contracts/sessions.postgres.js';
+import { Log } from '../kernel/log.system.js';
 import { Database } from '../ledger/database.postgres.js';
 import { Blocks } from './blocks.postgres.js';
 import { CompressHandler } from './compress.commands.js';
@@ -18,7 +19,8 @@ export class MemoryModule {
     };
     const compressions = {
       provide: Compressions,
-      useFactory: () => new Compressions(summarizer.model?.name ?? null, summarizer.prices),
+      inject: [Log],
+      useFactory: (log: Log) => new Compressions(summarizer.model?.name ?? null, summarizer.prices, log),
     };
     return {
       module: MemoryModule,

@@ -140,7 +140,7 @@ const toText = (value: unknown) => (typeof value === 'string' ? value : (JSON.st
 /** Percent-encoded, though not always well. */
 const encoded = (value: unknown) => {
   const text = toText(value).toWellFormed();
-  return text.startsWith('%') ? text : encodeURIComponent(text);
+  return /^%[\w%]*$/.test(text) ? text : encodeURIComponent(text);
 };
 
 export function requestTo(
