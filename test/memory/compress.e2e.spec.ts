@@ -11,6 +11,8 @@ import {
   good,
   hangs,
   type MessagesApi,
+  pours,
+  redirects,
   saysText,
   startMessagesApi,
   textOf,
@@ -368,6 +370,8 @@ describe('a session compressed by a language model', () => {
     ['a bad key', [fails(401, 'authentication_error')], 'HTTP 401 authentication_error', 1],
     ['overload to the end', [fails(529, 'overloaded_error', { 'retry-after-ms': '1' })], 'HTTP 529', 3],
     ['dropped connections', [dropsConnection], 'cannot be had', 3],
+    ['a redirect', [redirects], 'redirect', 3],
+    ['an answer without end', [pours], 'answered more than', 1],
     [
       'another service',
       [(response: Parameters<typeof good>[0]) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>hello')],
@@ -383,6 +387,16 @@ describe('a session compressed by a language model', () => {
     const strict = await session(ao, ['y']);
     api.next(...manners);
     expect((await ao.post('/v1/compress?require=llm', { session_id: strict.name }).expect(503)).body.code).toBe('llm_unavailable');
+  });
+
+  it('extracts instead where tokens cannot be counted', async () => {
+    const { name } = await session(ao, ['x']);
+    api.count = fails(404, 'not_found_error');
+    expect((await compress(ao, name)).memory_block).toMatchObject({
+      summarizer: 'extractive',
+      fallback: expect.stringContaining('HTTP 404'),
+    });
+    expect(api.asked).toEqual([]);
   });
 
   it('extracts instead when nothing answers in time, and hangs up', async () => {

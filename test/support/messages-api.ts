@@ -77,6 +77,17 @@ export const fails =
     json(response, status, { type: 'error', error: { type, message: `played ${type}` } }, headers);
 
 export const hangs: ModelManner = () => undefined;
+export const redirects: ModelManner = (response) => void response.writeHead(307, { location: '/elsewhere' }).end();
+/** As long as somebody listens, at most 64 MiB. */
+export const pours: ModelManner = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  let left = 64;
+  const more = () => {
+    while (left-- > 0 && !response.destroyed) if (!response.write(Buffer.alloc(1024 * 1024, ' '))) return void response.once('drain', more);
+    response.end();
+  };
+  more();
+};
 export const dropsConnection: ModelManner = (response) => void response.socket!.destroy();
 
 export async function startMessagesApi(): Promise<MessagesApi> {
