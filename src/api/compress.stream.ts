@@ -1,9 +1,13 @@
 /** Server-sent events around one piece of work: `progress` any number of times, then `done` or `error`. Who hangs up stops it. */
 import { Readable } from 'node:stream';
 import { StreamableFile } from '@nestjs/common';
+import { OrchestratorError } from '../kernel/errors.js';
 
 /** Proxies close what is silent for longer. */
 const HEARTBEAT_MS = 15_000;
+
+/** Nobody reads it; it is no bug of ours either. */
+export const hungUp = () => new OrchestratorError('invalid_request', 'the client hung up before it was answered');
 
 export interface Told<T> {
   readonly done: (value: T) => object;
@@ -19,7 +23,7 @@ export function eventStream<T>(
     read() {},
     destroy(error, callback) {
       clearInterval(heartbeat);
-      gone.abort(new Error('the client hung up'));
+      gone.abort(hungUp());
       callback(error);
     },
   });

@@ -9,7 +9,7 @@ import { Compress, type Compressed } from '../memory/compress.commands.js';
 import type { Waiter } from '../memory/compressions.worker.js';
 import { GetMemory, ListMemory } from '../memory/memory.queries.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { eventStream } from './compress.stream.js';
+import { eventStream, hungUp } from './compress.stream.js';
 import { CompressAnswer, CompressBody, CompressQuery, isBlockId, MemoryAnswer, MemoryQuery } from './memory.schema.js';
 import { Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
@@ -45,7 +45,7 @@ export class MemoryController {
     const run = (waiter: Waiter) => this.commands.execute(new Compress(caller, request, waiter));
     if (!/\btext\/event-stream\b/.test(String(reply.request.headers.accept ?? ''))) {
       const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort(new Error('the client hung up')));
+      reply.raw.once('close', () => gone.abort(hungUp()));
       return answer(session, await run({ signal: gone.signal, report: () => undefined }));
     }
     await this.queries.execute(new GetMemory(caller.tenant, session, { newest: true })); // an unknown session is a 404, not a stream
