@@ -11,6 +11,7 @@ import { ContractsController } from './api/contracts.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { StatusController } from './api/status.controller.js';
+import { TraceController } from './api/trace.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
 import { ContractManagerModule } from './contracts/contracts.module.js';
@@ -18,6 +19,7 @@ import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
+import { TraceForwarding, TraceModule } from './integration/trace/trace.module.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -43,8 +45,8 @@ export class AppModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
+      inject: [TraceForwarding, Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
+      useFactory: (trace: TraceForwarding, ...own: Worker[]) => new Workers([...own, ...trace.workers, ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
@@ -55,8 +57,9 @@ export class AppModule {
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
+        TraceModule.with(config, log),
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
+      controllers: [OrchestrateController, ContractsController, StatusController, TraceController, VerifyController],
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },

@@ -4,6 +4,7 @@ import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
 import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
+import { TraceSettings } from './integration/trace/trace.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 
@@ -13,6 +14,7 @@ const Settings = z.object({
   ...LedgerSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...TraceSettings.shape,
 });
 
 /** Names of the variables that are read. */

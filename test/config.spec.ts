@@ -20,6 +20,7 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['TRACE_TRIES', '0', /from 1 to 100/],
 ];
 
 const SECRET = [
@@ -78,6 +79,9 @@ describe('the configuration', () => {
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
       AGENTS_FILE: './data/agents.json',
+      TRACE_TIMEOUT_SECONDS: 10,
+      TRACE_TRIES: 5,
+      TRACE_PAUSE_SECONDS: 30,
     });
   });
 

@@ -11,6 +11,7 @@ import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
 import { CurrentCaller, Needs, OpenToAll } from './auth.guard.js';
+import { allHealthy, integrationStatus } from './integration-status.js';
 
 const VERSION = '0.1.0';
 const STARTED = new Date().toISOString();
@@ -58,6 +59,7 @@ export class StatusController {
       contractTotals(this.db, caller.tenant),
     ]);
     const agents = this.registry.all();
+    const trace = integrationStatus('trace', following, this.workers.status());
     return {
       orchestrator: {
         status: this.instance.fit ? 'running' : 'degraded',
@@ -68,6 +70,7 @@ export class StatusController {
       },
       agents: { total: agents.length, by_status: { available: agents.length }, registered: agents.map((a) => a.description.agent_id) },
       contracts: totals,
+      integrations: { memagent: { status: 'off' as const }, trace, all_healthy: allHealthy(trace) },
       ledger: {
         events: size.sequenced + size.pending,
         sequenced: size.sequenced,

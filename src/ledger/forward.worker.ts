@@ -23,9 +23,13 @@ export interface Forwarder<Message> {
   deliver(message: Message, signal: AbortSignal): Promise<'delivered' | { refused: string }>;
   /** Asked before anything is sent after a round that failed: rejects while the peer is away. */
   probe(signal: AbortSignal): Promise<void>;
+  /** Told when it follows for the first time, and events before this idx will not be delivered. */
+  begins?(idx: number): void;
   /** Told once when the peer has been away for some tries, and once when everything that waited since has been delivered. */
   away(error: Error): void;
   back(delivered: number): void;
+  /** What of it belongs into /v1/status. */
+  status?(): Record<string, unknown>;
 }
 
 export interface ForwardSettings {
@@ -87,7 +91,8 @@ export class ForwardWorker<Message> implements Worker {
   }
 
   async start(): Promise<void> {
-    await enrol(this.db, this.forwarder.name, this.settings.begin);
+    const cursor = await enrol(this.db, this.forwarder.name, this.settings.begin);
+    if (cursor !== undefined && cursor >= 0) this.forwarder.begins?.(cursor + 1);
     this.running = this.run();
   }
 
@@ -191,6 +196,6 @@ export class ForwardWorker<Message> implements Worker {
 
   status(): Record<string, unknown> {
     const { leading, delivered, lastError: last_error, pause: waits_ms } = this;
-    return { leading, delivered, last_error, waits_ms: Math.round(waits_ms) };
+    return { leading, delivered, last_error, waits_ms: Math.round(waits_ms), ...this.forwarder.status?.() };
   }
 }

@@ -83,15 +83,21 @@ export async function askForRetry(tx: Tx, name: string, stream?: string): Promis
 
 /**
  * Has a stream delivered again from its first event up to the cursor: it is parked there, and due. The token moves on, so that whoever
- * forwards right now remembers nothing of what he has sent already.
+ * forwards right now remembers nothing of what he has sent already. Returns how many events that are.
  */
-export async function replayStream(tx: Tx, name: string, stream: string): Promise<void> {
+export async function replayStream(tx: Tx, name: string, stream: string): Promise<number> {
+  const [row] = await tx.query<{ cursor: number }>('UPDATE follower SET token = token + 1 WHERE name = $1 RETURNING cursor', [name]);
+  if (!row) return 0;
   await tx.query(
     `INSERT INTO parked (follower, stream, from_idx, error, tries, due) VALUES ($1, $2, 0, 'to be sent again', 0, true)
      ON CONFLICT (follower, stream) DO UPDATE SET from_idx = 0, tries = 0, due = true`,
     [name, stream],
   );
-  await tx.query('UPDATE follower SET token = token + 1 WHERE name = $1', [name]);
+  const [events] = await tx.query<{ n: number }>(
+    'SELECT count(*) AS n FROM event e JOIN leaf l ON l.event = e.id WHERE e.stream = $1 AND l.idx <= $2',
+    [stream, row.cursor],
+  );
+  return events!.n;
 }
 
 /** Puts the cursor back to `idx`: everything from there on is delivered again. Returns the cursor that was. Takes the lease from whoever has it. */

@@ -1,0 +1,24 @@
+/** How a peer that a follower feeds is doing, from what the follower's row and its worker say. */
+
+interface Row {
+  readonly name: string;
+  readonly lag: number;
+  readonly lag_seconds: number;
+  readonly parked: number;
+  readonly retrying: number;
+  readonly error: string | null;
+}
+
+export function integrationStatus(name: string, following: readonly Row[], workers: Readonly<Record<string, Record<string, unknown>>>) {
+  const worker = workers[`follower ${name}`];
+  const row = following.find((one) => one.name === name);
+  if (!worker || !row) return { status: 'off' as const };
+  const { lag, lag_seconds, parked, retrying, error } = row;
+  const status = error !== null ? ('unavailable' as const) : parked > 0 ? ('degraded' as const) : ('healthy' as const);
+  const { last_error: _, ...own } = worker;
+  return { status, lag, lag_seconds, parked, retrying, last_error: error, ...own };
+}
+
+/** None that is connected is unwell. */
+export const allHealthy = (...peers: readonly { status: string }[]): boolean =>
+  peers.every(({ status }) => status === 'off' || status === 'healthy');
