@@ -10,6 +10,9 @@ import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.p
 
 export const LEASE_LOST = 'the lease was lost or taken; what was under way is repeated';
 
+/** Under pressure: the embedded database has one connection, and nobody shall wait long for it. */
+const SMALL_BATCH = 50;
+
 export interface RoundResult {
   readonly delivered: number;
   /** The cursor after the round; null: there was nothing to do. */
@@ -33,7 +36,8 @@ export class ForwardRound<Message> {
   }
 
   async run(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
-    const { batch, bytes, streams, pressed } = this.settings;
+    const { bytes, streams, pressed } = this.settings;
+    const batch = pressed() ? Math.min(SMALL_BATCH, this.settings.batch) : this.settings.batch;
     const due = await this.dueStrands(lease.cursor);
     const events = await this.affordable(await sequencedAfter(this.db, lease.cursor, batch), bytes);
     if (due.length === 0 && events.length === 0) return { delivered: 0, cursor: null };

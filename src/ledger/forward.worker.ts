@@ -44,13 +44,14 @@ export interface ForwardSettings {
   /** How often an event is tried that the peer refuses. */
   readonly tries: number;
   readonly pauseMs: { first: number; most: number };
+  /** Somebody waits for this process: forwarding gives way. */
   readonly pressed: () => boolean;
 }
 
 export const FORWARD_DEFAULTS: ForwardSettings = {
   begin: 'first',
   leaseSeconds: 15,
-  batch: 100,
+  batch: 500,
   bytes: 8 * 1024 * 1024,
   streams: 8,
   tries: 5,
