@@ -9,6 +9,8 @@ export default {
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testRegex: '\\.spec\\.ts$',
   moduleNameMapper: {
+    // import() of a module named by its URL is a require() here, which takes paths. Without escapes: those are for real Node processes to try.
+    '^file://([^%]*)$': '$1',
     '^agent-orchestrator$': '<rootDir>/src/agents/agent.ts',
     '^(\\.{1,2}/.*)\\.js$': ['$1.js', '$1'],
   },

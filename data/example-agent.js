@@ -28,8 +28,8 @@ export default class ExampleAgent extends Agent {
     ],
   };
 
+  /** What arrives here fits the input schema. */
   async execute({ capability, parameters }) {
-    if (typeof parameters.text !== 'string') return { success: false, error: 'parameters.text must be a string' };
     switch (capability) {
       case 'echo':
         return { success: true, data: { message: `Echo: ${parameters.text}` } };

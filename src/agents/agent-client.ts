@@ -50,6 +50,12 @@ export interface CallOptions {
   readonly trace: string | null;
 }
 
+export interface Health {
+  readonly status: 'healthy' | 'unhealthy' | 'unknown';
+  /** Why it is not healthy, in words. */
+  readonly error: string | null;
+}
+
 /**
  * One way of calling one agent. Never throws: whatever the agent does becomes an Answer. Called once per contract, never retried behind the
  * record's back. Stops work and settles soon after `stop`; its Answer is then ignored. What comes from outside has been through
@@ -57,6 +63,9 @@ export interface CallOptions {
  */
 export abstract class AgentClient {
   abstract call(task: Task, options: CallOptions): Promise<Answer>;
+
+  /** Whether the agent is well, asked of it now. Never throws, settles within five seconds, reads 64 KiB at most; `unknown` if it cannot be asked. */
+  abstract health(): Promise<Health>;
 
   /** Frees sockets. The client is not called again. */
   abstract close(): Promise<void>;

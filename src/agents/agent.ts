@@ -15,6 +15,7 @@
  */
 import { z } from 'zod';
 import type { JsonValue } from '../kernel/json.js';
+import { compile } from './json-schema.js';
 
 export interface Task {
   /** The REQUEST's id. The same id never stands for two calls, so it serves as idempotency key for whatever the agent does. */
@@ -32,7 +33,8 @@ export abstract class Agent {
 
   /**
    * Does one task. `signal` aborts at the deadline, on cancellation and when the process stops: what is returned afterwards is not recorded any
-   * more. Called concurrently. The answer must be JSON: no cycles, no BigInt, integers up to 2^53.
+   * more. Called concurrently. The answer must be JSON: no cycles, no BigInt, integers up to 2^53, 64 levels, 4 MiB. It shares the one thread
+   * of the process: nothing can interrupt a loop that never awaits. What computes for long belongs into a worker thread or a process of its own.
    */
   abstract execute(task: Task, options: { signal: AbortSignal }): Promise<AgentAnswer>;
 }
@@ -45,14 +47,30 @@ export const AgentId = z
 
 const JsonSchema = z.record(z.string(), z.json());
 
-export const Capability = z.object({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
-  description: z.string().max(4000).default(''),
-  input_schema: JsonSchema.optional(),
-  output_schema: JsonSchema.optional(),
-  tags: z.array(z.string().max(100)).max(50).optional(),
-  examples: z.array(z.json()).max(50).optional(),
-});
+export const Capability = z
+  .object({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
+    description: z.string().max(4000).default(''),
+    input_schema: JsonSchema.optional(),
+    output_schema: JsonSchema.optional(),
+    tags: z.array(z.string().max(100)).max(50).optional(),
+    examples: z.array(z.json()).max(50).optional(),
+  })
+  .superRefine(compilable);
+
+/** A schema no value can be held to is refused with its agent, not when it is first needed. */
+function compilable(capability: z.output<typeof Capability>, context: z.RefinementCtx): void {
+  for (const which of ['input_schema', 'output_schema'] as const) {
+    try {
+      if (capability[which]) compile(capability[which]);
+    } catch (error) {
+      const message = `of capability "${capability.name}" cannot be used: ${(error as Error).message}`;
+      context.addIssue({ code: 'custom', path: [which], message });
+    }
+  }
+}
 
 /** What an agent says of itself; the payload of agent.registered and agent.updated. */
 export const AgentDescription = z.object({
@@ -63,8 +81,16 @@ export const AgentDescription = z.object({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/, 'must be 1-64 of A-Z a-z 0-9 . + _ -')
     .default('1.0.0'),
-  capabilities: z.array(Capability).min(1).max(500),
+  capabilities: z.array(Capability).min(1).max(500).superRefine(named),
 });
+
+/** Two capabilities of one name would leave open which schemas hold. */
+function named(capabilities: readonly { name: string }[], context: z.RefinementCtx): void {
+  const names = capabilities.map((capability) => capability.name);
+  names.forEach((name, i) => {
+    if (names.indexOf(name) < i) context.addIssue({ code: 'custom', path: [i, 'name'], message: `"${name}" stands there twice` });
+  });
+}
 
 export type Capability = z.input<typeof Capability>;
 export type AgentDescription = z.input<typeof AgentDescription>;

@@ -1,4 +1,6 @@
 /** How a peer that a follower feeds is doing, from what the follower's row and its worker say. */
+import type { z } from 'zod';
+import type { IntegrationStatus } from './status.schema.js';
 
 interface Row {
   readonly name: string;
@@ -9,12 +11,16 @@ interface Row {
   readonly error: string | null;
 }
 
-export function integrationStatus(name: string, following: readonly Row[], workers: Readonly<Record<string, Record<string, unknown>>>) {
+export function integrationStatus(
+  name: string,
+  following: readonly Row[],
+  workers: Readonly<Record<string, Record<string, unknown>>>,
+): z.output<typeof IntegrationStatus> {
   const worker = workers[`follower ${name}`];
   const row = following.find((one) => one.name === name);
-  if (!worker || !row) return { status: 'off' as const };
+  if (!worker || !row) return { status: 'off' };
   const { lag, lag_seconds, parked, retrying, error } = row;
-  const status = error !== null ? ('unavailable' as const) : parked > 0 ? ('degraded' as const) : ('healthy' as const);
+  const status = error !== null ? 'unavailable' : parked > 0 ? 'degraded' : 'healthy';
   const { last_error: _, ...own } = worker;
   return { status, lag, lag_seconds, parked, retrying, last_error: error, ...own };
 }

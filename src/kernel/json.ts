@@ -28,8 +28,11 @@ export function parseJsonBytes(bytes: Uint8Array, limits: JsonLimits = {}): unkn
   return parse(bytes, text, limits, Number.POSITIVE_INFINITY);
 }
 
-/** What a value of in-process JavaScript looks like as JSON, held to the rules of `parseJson`. `undefined` becomes null. */
-export function toJsonValue(value: unknown): JsonValue {
+/**
+ * What a value of in-process JavaScript looks like as JSON, held to the rules of `parseJson`. `undefined` becomes null. Refused with
+ * `payload_too_large` if the text has more than `maxBytes`.
+ */
+export function toJsonValue(value: unknown, maxBytes = Number.POSITIVE_INFINITY): JsonValue {
   if (value === undefined) return null;
   let text: string | undefined;
   try {
@@ -38,13 +41,21 @@ export function toJsonValue(value: unknown): JsonValue {
     if (text?.includes('null')) JSON.stringify(value, refuseNonFinite);
   } catch (cause) {
     if (cause instanceof OrchestratorError) throw cause;
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : 'it throws';
+    if (cause instanceof RangeError && cause.message === 'Invalid string length') throw tooLarge(maxBytes, cause); // V8's own bound
+    const reason =
+      cause instanceof RangeError ? 'it is nested too deep' : cause instanceof Error ? cause.message.split('\n', 1)[0] : 'it throws';
     throw new OrchestratorError('invalid_json', `The value cannot be written as JSON (${shorten(reason ?? '')}): return plain data.`, {
       cause,
     });
   }
   if (text === undefined) throw new OrchestratorError('invalid_json', `A ${typeof value} cannot be written as JSON: return plain data.`);
+  if (text.length > maxBytes || Buffer.byteLength(text) > maxBytes) throw tooLarge(maxBytes);
   return parseJson(text) as JsonValue;
+}
+
+function tooLarge(maxBytes: number, cause?: unknown): OrchestratorError {
+  const most = Number.isFinite(maxBytes) ? `${maxBytes} bytes` : 'a text can hold';
+  return new OrchestratorError('payload_too_large', `The value is more than ${most} as JSON: return less.`, { cause });
 }
 
 function refuseNonFinite(_key: string, value: unknown): unknown {

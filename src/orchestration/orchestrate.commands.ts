@@ -17,6 +17,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Decision, route, type Wish } from '../routing/route.js';
 import { Calls } from './calls.system.js';
+import { fitOutput, unfitInput } from './fit.system.js';
 
 export interface TaskRequest extends Wish {
   readonly session_id: string;
@@ -89,14 +90,15 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
         seconds: milliseconds / 1000,
         key: claimed,
       },
-      agent ? undefined : failed('no_agent', decision.refused ?? ''),
+      agent ? unfitInput(agent, decision.capability!, request.parameters) : failed('no_agent', decision.refused ?? ''),
     );
     const result = await opening.catch((error: Error) => this.usedBefore(claimed, error));
     if ('used' in result) return this.repeat(result.used, request);
     const { asked, stream } = result.opened;
     if (result.answer || !agent) return shape(asked, result.answer!);
     const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
-    const outcome: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
+    const answered: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
+    const outcome = fitOutput(agent, decision.capability!, answered);
     return shape(asked, await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())));
   }
 

@@ -13,6 +13,14 @@ const BAD: [string, string, RegExp][] = [
   ['throws-what-has-no-text', 'agent_threw', /./],
   ['throws-half-a-character', 'agent_threw', /half/],
   ['throws-what-throws', 'agent_threw', /./],
+  ['throws-null', 'agent_threw', /null/],
+  ['throws-a-symbol', 'agent_threw', /odd/],
+  ['throws-an-error-that-will-not-say', 'agent_threw', /./],
+  ['throws-a-megabyte', 'agent_threw', /mmm$/],
+  ['answers-100-MB', 'agent_response_too_large', /4194304 bytes/],
+  ['answers-more-than-a-text-can-hold', 'agent_response_too_large', /4194304 bytes/],
+  ['answers-10000-levels', 'agent_invalid_response', /64 levels|nested too deep/],
+  ['answers-what-throws-when-read', 'agent_invalid_response', /not for reading/],
   ['answers-nothing', 'agent_invalid_response', /success/],
   ['answers-text', 'agent_invalid_response', /success/],
   ['answers-maybe', 'agent_invalid_response', /success/],
@@ -35,6 +43,8 @@ describeEachPlace('an agent in this process', (make) => {
   it.each(BAD)('that %s: the contract ends as %s', async (capability, error_code, error) => {
     const answer = await ao.orchestrate({ session_id: 'bad answers', capability, parameters: { text: 'x' } });
     expect(answer).toMatchObject({ success: false, agent_id: 'moody', error_code, error: expect.stringMatching(error) });
+    expect(answer.error!.length).toBeLessThan(5000);
+    expect(answer.error).not.toMatch(/^\s*at |node_modules|\.[jt]s:\d/m); // no stack of anybody's
     await expectRecorded(ao.db, answer);
     const { body } = await ao.get(`/v1/contracts/${answer.contract_id}`);
     const told = { status: 'failed', error_code, error: answer.error, result: answer.data, completed_at: answer.timestamp };
@@ -50,6 +60,14 @@ describeEachPlace('an agent in this process', (make) => {
   it('keeps an answer of the wrong shape as `raw`', async () => {
     const answer = await ao.orchestrate({ session_id: 'bad answers', capability: 'answers-maybe' });
     expect((await expectRecorded(ao.db, answer)).response.payload['raw']).toEqual({ value: { success: 'maybe', data: 1 } });
+  });
+
+  it('may answer 4 MiB as JSON, and not a byte more', async () => {
+    const ask = (more: number) => ao.orchestrate({ session_id: 'large', capability: 'answers-as-much-as-allowed', parameters: { more } });
+    const most = await ask(0);
+    expect(most.success).toBe(true);
+    await expectRecorded(ao.db, most);
+    expect(await ask(1)).toMatchObject({ success: false, data: null, error_code: 'agent_response_too_large' });
   });
 
   it('that has no result to give answers null', async () => {

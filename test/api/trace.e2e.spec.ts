@@ -85,7 +85,7 @@ describeEachPlace('an orchestrator with a Trace', (make) => {
       status: 'degraded',
       waiting_streams: [{ session_id: 'refused', error: 'Trace refused the event: HTTP 400', tries: 2, retry_at: null }],
     });
-    const audit = await app.get('/v1/trace/audit?session_id=refused');
+    const audit = await app.post('/v1/trace/audit', { session_id: 'refused' });
     expect(audit.body).toMatchObject({
       verdict: 'missing',
       missing: [
@@ -112,7 +112,7 @@ describeEachPlace('an orchestrator with a Trace', (make) => {
     expect((await app.post('/v1/trace/replay', { from: cursor - 3 })).body).toEqual({ events: 4 });
     await until('they came again', async () => (await peer.events('other')).length + (await peer.events('again')).length === 16);
     await forwarded();
-    expect((await app.get('/v1/trace/audit?session_id=again')).body).toMatchObject({
+    expect((await app.post('/v1/trace/audit', { session_id: 'again' })).body).toMatchObject({
       verdict: 'same',
       events: 4,
       different: [],
@@ -124,7 +124,7 @@ describeEachPlace('an orchestrator with a Trace', (make) => {
     await app.orchestrate({ session_id: 'audited', ...TASK });
     await app.orchestrate({ session_id: 'audited', ...TASK });
     await forwarded();
-    const audited = async () => (await app.get('/v1/trace/audit?session_id=audited')).body;
+    const audited = async () => (await app.post('/v1/trace/audit', { session_id: 'audited' })).body;
     expect(await audited()).toMatchObject({ verdict: 'same', events: 4, held: 4 });
     const events = await peer.events('audited');
     const holds = async (list: object[]) => {
@@ -151,7 +151,7 @@ describeEachPlace('an orchestrator with a Trace', (make) => {
   it('says why it cannot audit', async () => {
     await app.orchestrate({ session_id: 'unread', ...TASK });
     await forwarded();
-    const audit = () => app.get('/v1/trace/audit?session_id=unread');
+    const audit = () => app.post('/v1/trace/audit', { session_id: 'unread' });
     peer.manner = answers(500);
     expect((await audit()).body).toMatchObject({
       status: 503,
@@ -164,8 +164,8 @@ describeEachPlace('an orchestrator with a Trace', (make) => {
       detail: expect.stringContaining('something else than events'),
     });
     peer.manner = () => false;
-    expect((await app.get('/v1/trace/audit?session_id=nobody')).body).toMatchObject({ status: 404, code: 'not_found' });
-    expect((await app.get('/v1/trace/audit')).status).toBe(400);
+    expect((await app.post('/v1/trace/audit', { session_id: 'nobody' })).body).toMatchObject({ status: 404, code: 'not_found' });
+    expect((await app.post('/v1/trace/audit', {})).status).toBe(400);
     expect((await app.post('/v1/trace/replay', {})).status).toBe(400);
     expect((await app.post('/v1/trace/replay', { session_id: 'unread', from: 0 })).status).toBe(400);
     expect((await app.post('/v1/trace/replay', { from: -1 })).status).toBe(400);

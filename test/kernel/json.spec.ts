@@ -137,4 +137,11 @@ describe('toJsonValue', () => {
     }
     expect(refusal(() => toJsonValue({ a: [2 ** 60] })).pointer).toBe('/a/0');
   });
+
+  it('refuses more bytes than it may have, and more than a text can hold', () => {
+    expect(toJsonValue(['é'], 6)).toEqual(['é']);
+    expect(refusal(() => toJsonValue(['é'], 5))).toMatchObject({ code: 'payload_too_large', message: expect.stringContaining('5 bytes') });
+    const beyond = Array(9).fill('x'.repeat(2 ** 26));
+    expect(refusal(() => toJsonValue(beyond)).code).toBe('payload_too_large');
+  });
 });

@@ -24,6 +24,12 @@ export const says =
   (response) =>
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body);
 
+/** These bytes, whatever HTTP says, and the end of the connection. */
+export const sends =
+  (bytes: string | Buffer): Manner =>
+  (response) =>
+    void response.socket!.end(bytes);
+
 export async function startPeer(manners: Record<string, Manner>): Promise<Peer> {
   const heard: Heard[] = [];
   const abandoned: string[] = [];

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import type { Answer } from '../../agents/agent-client.js';
 import type { JsonValue } from '../../kernel/json.js';
 
+/** Of an answer as JSON text, wherever the agent is. Recorded it may be a few times as long, which the ledger holds. */
+export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
 const AgentAnswerSchema = z.discriminatedUnion('success', [
   z.object({ success: z.literal(true), data: z.custom<JsonValue>().optional() }),
   z.object({ success: z.literal(false), error: z.string().optional(), data: z.custom<JsonValue>().optional() }),

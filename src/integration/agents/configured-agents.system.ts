@@ -1,5 +1,5 @@
 /** Reads data/agents.json: agents in this process by module, agents over HTTP by endpoint. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
@@ -8,24 +8,36 @@ import { AgentSource, type ConfiguredAgent } from '../../agents/agent-source.js'
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
 import { HttpClient } from './http.client.js';
-import { InProcessClient } from './in-process.client.js';
+import { InProcessClient, textOf } from './in-process.client.js';
+
+/** For a module that waits for something at its top level. */
+const LOAD_MS = 30_000;
 
 const Module = z.strictObject({ module: z.string().min(1) });
 const Remote = AgentDescription.extend({
   protocol: z.literal('http').default('http'),
-  endpoint: z.url({ protocol: /^https?$/ }),
+  endpoint: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .refine((url) => !/[@?#]/.test(url), 'must be a plain URL without user, password, query and fragment'),
 }).strict();
-const AgentsFile = z.strictObject({ agents: z.array(z.union([Module, Remote])).max(1000) });
+const AgentsFile = z.strictObject({ agents: z.array(z.record(z.string(), z.unknown())).max(1000) });
 
 export class ConfiguredAgents extends AgentSource {
-  constructor(private readonly file: string) {
+  constructor(
+    private readonly file: string,
+    private readonly loadMs = LOAD_MS,
+  ) {
     super();
   }
 
   async load(): Promise<ConfiguredAgent[]> {
-    const { agents } = this.check(AgentsFile, await this.read(), this.file);
+    const { agents } = this.check(AgentsFile, await this.read(), 'its content');
     const loaded: ConfiguredAgent[] = [];
-    for (const entry of agents) loaded.push('module' in entry ? await this.inProcess(entry.module) : remote(entry));
+    for (const [i, entry] of agents.entries()) {
+      const where = `agents.${i}`;
+      if ('module' in entry) loaded.push(await this.inProcess(this.check(Module, entry, where).module));
+      else loaded.push(remote(this.check(Remote, entry, typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : where)));
+    }
     const ids = loaded.map((a) => a.description.agent_id);
     const twice = ids.find((id, i) => ids.indexOf(id) !== i);
     if (twice) throw this.wrong(`agent id "${twice}" stands there twice; every agent needs its own`);
@@ -48,12 +60,9 @@ export class ConfiguredAgents extends AgentSource {
 
   private async inProcess(module: string): Promise<ConfiguredAgent> {
     const path = resolve(dirname(this.file), module);
-    let exported: { default?: new () => Agent };
-    try {
-      exported = (await import(process.platform === 'win32' ? pathToFileURL(path).href : path)) as typeof exported;
-    } catch (error) {
-      throw this.wrong(`module "${module}" cannot be loaded: ${(error as Error).message}`);
-    }
+    const there = await stat(path).catch(() => null);
+    if (!there?.isFile()) throw this.wrong(`module "${module}": there is no file ${path}; name it relative to the agents file`);
+    const exported = await this.imported(module, path);
     if (typeof exported.default !== 'function')
       throw this.wrong(`module "${module}" has no default export that is a class; export default class … extends Agent`);
     const agent = this.made(module, exported.default);
@@ -62,17 +71,32 @@ export class ConfiguredAgents extends AgentSource {
     try {
       described = toJsonValue(agent.description); // as it will be recorded: members that are undefined are not there
     } catch (error) {
-      throw this.wrong(`module "${module}": its description is not plain data: ${(error as Error).message}`);
+      throw this.wrong(`module "${module}": its description is not plain data: ${textOf(error)}`);
     }
-    const description = this.check(AgentDescription, described, `${this.file}: module "${module}": description`);
+    const description = this.check(AgentDescription, described, `module "${module}": description`);
     return { description, protocol: 'in-process', endpoint: null, client: new InProcessClient(agent) };
+  }
+
+  /** As a URL: in a bare path `%`, `#` and `?` would mean something else. */
+  private async imported(module: string, path: string): Promise<{ default?: new () => Agent }> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`it is not ready after ${this.loadMs} ms; what awaits at its top level?`)), this.loadMs);
+    });
+    try {
+      return await Promise.race([import(pathToFileURL(path).href) as Promise<{ default?: new () => Agent }>, late]);
+    } catch (error) {
+      throw this.wrong(`module "${module}" cannot be loaded: ${textOf(error)}`);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private made(module: string, agentClass: new () => Agent): Agent {
     try {
       return new agentClass();
     } catch (error) {
-      throw this.wrong(`module "${module}": new ${agentClass.name}() fails: ${error instanceof Error ? error.message : 'it throws'}`);
+      throw this.wrong(`module "${module}": new ${agentClass.name}() fails: ${textOf(error)}`);
     }
   }
 
@@ -80,7 +104,7 @@ export class ConfiguredAgents extends AgentSource {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
     const issues = parsed.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '));
-    throw new OrchestratorError('bad_configuration', `${where} is wrong: ${issues.join('; ')}`);
+    throw this.wrong(`${where} is wrong: ${issues.join('; ')}`);
   }
 
   private wrong(why: string): OrchestratorError {

@@ -2,106 +2,131 @@
  * Calls an agent over plain HTTP: POST {endpoint}/execute {task_id, capability, parameters, context} → {success, data?, error?}.
  * undici rather than axios: a kept-alive pool costs a fraction per call, and nothing else of axios is wanted on this path.
  */
-import { Pool } from 'undici';
+import { errors, Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
-import { AgentClient, type Answer, type CallOptions, type Stop } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
-import { readAnswer } from './answer.js';
+import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
+import { exchange, type HttpAnswer } from './exchange.client.js';
 
-export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const CONNECT_MS = 5000;
+const HEALTH_MS = 5000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_HEALTH_BYTES = 64 * 1024;
+const MAX_SHOWN = 200;
 
-interface HttpAnswer {
-  readonly status: number;
-  readonly bytes: Buffer;
-}
-
-class TooLarge extends Error {}
+type Failure = Extract<Answer, { success: false }>;
 
 export class HttpClient extends AgentClient {
   private readonly pool: Pool;
+  /** Its own connection: calls that fill the pool must not make a well agent look ill. */
+  private readonly probes: Pool;
   private readonly path: string;
+  private probing: Promise<Health> | null = null;
 
   constructor(endpoint: string) {
     super();
     const url = new URL(endpoint);
-    this.path = `${url.pathname.replace(/\/$/, '')}/execute`;
-    // No retries, no redirects, no timeout of its own: the contract's deadline aborts the call.
-    this.pool = new Pool(url.origin, {
-      connections: 128,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: CONNECT_MS },
-    });
+    this.path = url.pathname.replace(/\/$/, '');
+    // No timeout of their own: whoever asks sets one.
+    const own = { pipelining: 1, maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } };
+    this.pool = new Pool(url.origin, { ...own, connections: 128 });
+    this.probes = new Pool(url.origin, { ...own, connections: 1 });
   }
 
   async call(task: Task, { stop, trace }: CallOptions): Promise<Answer> {
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      'idempotency-key': task.task_id,
+      // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
+      ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
+    };
+    const path = `${this.path}/execute`;
     let answer: HttpAnswer;
     try {
-      answer = await this.post(JSON.stringify(task), stop, {
-        'content-type': 'application/json',
-        accept: 'application/json',
-        'idempotency-key': task.task_id,
-        // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
-        ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
-      });
+      answer = await exchange(this.pool, { method: 'POST', path, headers, body: JSON.stringify(task), maxBytes: MAX_ANSWER_BYTES }, stop);
     } catch (error) {
-      if (error instanceof TooLarge) return { success: false, code: 'agent_response_too_large', message: error.message };
-      return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
+      return broken(error);
     }
-    const { status, bytes } = answer;
-    if (status !== 200) {
-      const code = status >= 500 ? 'agent_failed' : 'agent_invalid_response';
-      return { success: false, code, message: `the agent answered HTTP ${status}`, raw: rawOf(bytes) };
-    }
+    const wrong = refused(answer);
+    if (wrong) return { success: false, ...wrong, raw: rawOf(answer.bytes) };
     try {
-      return readAnswer(parseJsonBytes(bytes) as JsonValue);
+      return readAnswer(parseJsonBytes(answer.bytes) as JsonValue);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
-      return { success: false, code: 'agent_invalid_response', message: error.message, raw: rawOf(bytes) };
+      return { success: false, code: 'agent_invalid_response', message: error.message, raw: rawOf(answer.bytes) };
     }
   }
 
-  /** `dispatch` rather than `request`: the answer is wanted whole, and a stream around it costs as much as the call itself. */
-  private post(body: string, stop: Stop, headers: Record<string, string>): Promise<HttpAnswer> {
-    return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = [];
-      let status = 0;
-      let size = 0;
-      this.pool.dispatch(
-        { method: 'POST', path: this.path, headers, body },
-        {
-          onRequestStart(controller) {
-            stop.onStop((why) => controller.abort(why)); // a call that waited for a connection may be stopped before it starts
-          },
-          onResponseStart(_controller, code) {
-            status = code;
-          },
-          onResponseData(controller, chunk) {
-            size += chunk.length;
-            if (size > MAX_ANSWER_BYTES) controller.abort(new TooLarge(`the agent answered more than ${MAX_ANSWER_BYTES} bytes`));
-            else chunks.push(chunk);
-          },
-          onResponseEnd() {
-            resolve({ status, bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks) });
-          },
-          onResponseError(_controller, error) {
-            reject(error);
-          },
-        },
-      );
+  /** Those who ask while a probe is under way share it. */
+  health(): Promise<Health> {
+    this.probing ??= this.probe().finally(() => {
+      this.probing = null;
     });
+    return this.probing;
   }
 
-  close(): Promise<void> {
-    return this.pool.destroy();
+  /** GET {endpoint}/health: 2xx is healthy, whatever the body says; 404 says only that the agent has no such path. */
+  private async probe(): Promise<Health> {
+    const stop = new Stop();
+    const timer = setTimeout(() => stop.stop(new Error(`no answer within ${HEALTH_MS / 1000} s`)), HEALTH_MS);
+    const headers = { accept: 'application/json' };
+    try {
+      const { status } = await exchange(
+        this.probes,
+        { method: 'GET', path: `${this.path}/health`, headers, maxBytes: MAX_HEALTH_BYTES },
+        stop,
+      );
+      if (status >= 200 && status < 300) return { status: 'healthy', error: null };
+      if (status === 404) return { status: 'unknown', error: 'the agent has no /health' };
+      return { status: 'unhealthy', error: `GET /health answered HTTP ${status}` };
+    } catch (error) {
+      return { status: 'unhealthy', error: `GET /health failed: ${reason(error)}` };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.pool.destroy(), this.probes.destroy()]);
   }
 }
 
+/** No answer, or not one that HTTP allows. */
+function broken(error: unknown): Failure {
+  const { code, message } = error as { code?: string; message: string };
+  if (code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message };
+  if (code === 'UND_ERR_HEADERS_OVERFLOW')
+    return {
+      success: false,
+      code: 'agent_response_too_large',
+      message: `the agent answered more than ${MAX_HEADER_BYTES} bytes of header`,
+    };
+  if (error instanceof errors.HTTPParserError) return { success: false, code: 'agent_invalid_response', message };
+  return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
+}
+
+/** An answer that is not even looked into. */
+function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'message'> | null {
+  const invalid = (message: string) => ({ code: 'agent_invalid_response' as const, message });
+  const { location, 'content-encoding': encoding } = headers;
+  if (status >= 500) return { code: 'agent_failed', message: `the agent answered HTTP ${status}` };
+  if (status >= 300 && status < 400 && location !== undefined)
+    return invalid(
+      `the agent answered HTTP ${status} and redirects to ${String(location).slice(0, MAX_SHOWN)}; redirects are not followed, make that its endpoint`,
+    );
+  if (status !== 200) return invalid(`the agent answered HTTP ${status}, expected 200`);
+  if (encoding !== undefined && encoding !== 'identity')
+    return invalid(
+      `the agent answered with content-encoding ${String(encoding).slice(0, MAX_SHOWN)}, which nobody asked for; answer without`,
+    );
+  return null;
+}
+
 /** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
-export function rawOf(bytes: Buffer): JsonValue {
+function rawOf(bytes: Buffer): JsonValue {
   const text = bytes.toString('utf8');
   return Buffer.from(text, 'utf8').equals(bytes)
     ? { encoding: 'utf-8', data: text }

@@ -1,9 +1,12 @@
 /// <reference lib="es2024.string" />
 /** Calls an agent that lives in this process. */
 import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
-import { AgentClient, type Answer, type CallOptions } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Health } from '../../agents/agent-client.js';
+import { OrchestratorError } from '../../kernel/errors.js';
 import { toJsonValue } from '../../kernel/json.js';
-import { readAnswer } from './answer.js';
+import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
+
+const MAX_ERROR_CHARACTERS = 4000;
 
 export class InProcessClient extends AgentClient {
   constructor(private readonly agent: Agent) {
@@ -19,19 +22,27 @@ export class InProcessClient extends AgentClient {
       return { success: false, code: 'agent_threw', message: `the agent threw: ${textOf(error)}` };
     }
     try {
-      return readAnswer(toJsonValue(answer));
+      return readAnswer(toJsonValue(answer, MAX_ANSWER_BYTES));
     } catch (error) {
-      return { success: false, code: 'agent_invalid_response', message: textOf(error) };
+      const large = error instanceof OrchestratorError && error.code === 'payload_too_large';
+      return { success: false, code: large ? 'agent_response_too_large' : 'agent_invalid_response', message: textOf(error) };
     }
+  }
+
+  /** As well as the process that asks. */
+  async health(): Promise<Health> {
+    return { status: 'healthy', error: null };
   }
 
   async close(): Promise<void> {}
 }
 
 /** Agents throw anything, also what has no text, or a text that no record can hold. */
-function textOf(thrown: unknown): string {
+export function textOf(thrown: unknown): string {
   try {
-    return String(thrown instanceof Error ? thrown.message : thrown).toWellFormed();
+    return String(thrown instanceof Error ? thrown.message : thrown)
+      .slice(0, MAX_ERROR_CHARACTERS)
+      .toWellFormed();
   } catch {
     return 'something that cannot be shown as text';
   }

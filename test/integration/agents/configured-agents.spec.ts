@@ -1,10 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { ConfiguredAgents } from '../../../src/integration/agents/configured-agents.system.js';
 import { EXAMPLE, MOODY } from '../../support/place.js';
 
 const REMOTE = { agent_id: 'remote', name: 'Remote', capabilities: [{ name: 'far' }], endpoint: 'http://127.0.0.1:9/agent' };
+const LOADER = pathToFileURL(join(__dirname, '../../../dist/integration/agents/configured-agents.system.js')).href;
 const one = (change: object) => JSON.stringify({ agents: [{ ...REMOTE, ...change }] });
 
 describe('the agents file', () => {
@@ -59,11 +63,41 @@ describe('the agents file', () => {
     ['with a reserved agent id', one({ agent_id: 'health' }), /agent_id: is a reserved word/],
     ['with our own name as agent id', one({ agent_id: 'orchestrator' }), /agent_id: is a reserved word/],
     ['with an agent twice', JSON.stringify({ agents: [REMOTE, REMOTE] }), /"remote".*twice/],
-    ['with an endpoint that is no http', one({ endpoint: 'ftp://x/' }), /endpoint/],
+    ['with an endpoint that is no http', one({ endpoint: 'ftp://x/' }), /agent "remote".*endpoint: must be an http or https URL/],
+    ['with a password in an endpoint', one({ endpoint: 'http://me:secret@x/' }), /endpoint: must be a plain URL without user/],
+    ['with a query in an endpoint', one({ endpoint: 'http://x/?a=1' }), /endpoint: must be a plain URL/],
+    ['with an agent of no endpoint', one({ endpoint: undefined }), /agent "remote".*endpoint/],
+    ['with an agent of no name', one({ name: 7 }), /agent "remote".*name: .*string/],
+    ['with something that is no agent', '{"agents":[7]}', /agents\.0/],
+    [
+      'with a schema that does not compile',
+      one({ capabilities: [{ name: 'far', input_schema: { $ref: 'http://x/' } }] }),
+      /agent "remote".*input_schema: of capability "far" cannot be used: .*"http:\/\/x\/" leads nowhere/,
+    ],
+    [
+      'with a capability twice',
+      one({ capabilities: [{ name: 'far' }, { name: 'far' }] }),
+      /capabilities\.1\.name: "far" stands there twice/,
+    ],
     ['with a word nobody knows', one({ endpont: 1 }), /endpont/],
     ['with an agent that can nothing', one({ capabilities: [] }), /capabilities/],
     ['with a capability in two words', one({ capabilities: [{ name: 'a b' }] }), /capabilities\.0\.name/],
-    ['with a module that is not there', '{"agents":[{"module":"./nowhere.js"}]}', /nowhere\.js/],
+    [
+      'with a module that is not there',
+      '{"agents":[{"module":"./nowhere.js"}]}',
+      /nowhere\.js.*there is no file \/.*relative to the agents file/,
+    ],
+    ['with a module that is a directory', '{"agents":[{"module":"."}]}', /"\.": there is no file/],
+    ['with a module and more', '{"agents":[{"module":"./idle.js","name":"x"}]}', /agents\.0.*name/],
+    ['with a module that throws', '{"agents":[{"module":"./broken.js"}]}', /broken\.js" cannot be loaded: no key/],
+    ['with a module that throws nothing', '{"agents":[{"module":"./odd.js"}]}', /odd\.js" cannot be loaded: ./],
+    ['with a module that misses another', '{"agents":[{"module":"./needy.js"}]}', /needy\.js" cannot be loaded: .*not-installed/],
+    [
+      'with a module whose schema does not compile',
+      '{"agents":[{"module":"./promises.js"}]}',
+      /promises\.js.*output_schema: of capability "a" cannot be used: .*\/type/,
+    ],
+    ['with a module whose description cannot be read', '{"agents":[{"module":"./shy.js"}]}', /shy\.js.*description is not plain data: 7/],
     ['with a module that holds no class', '{"agents":[{"module":"./const.js"}]}', /const\.js.*default export/],
     ['with a module whose class has no execute', '{"agents":[{"module":"./idle.js"}]}', /idle\.js.*execute/],
     ['with a module whose class cannot be made', '{"agents":[{"module":"./throws.js"}]}', /throws\.js.*no licence/],
@@ -75,6 +109,12 @@ describe('the agents file', () => {
       idle: 'export default class { description = {}; }',
       throws: 'export default class { constructor() { throw new Error("no licence"); } execute() {} }',
       bad: 'export default class { description = { agent_id: "Bad" }; execute() {} }',
+      broken: 'throw new Error("no key");',
+      odd: 'throw null;',
+      needy: 'import "not-installed"; export default class {}',
+      promises:
+        'export default class { description = { agent_id: "p", name: "P", capabilities: [{ name: "a", output_schema: { type: "x" } }] }; execute() {} }',
+      shy: 'export default class { get description() { throw 7; } execute() {} }',
       circle: 'const me = {}; me.me = me; export default class { description = me; execute() {} }',
     };
     for (const [name, code] of Object.entries(modules)) await writeFile(join(directory, `${name}.js`), code);
@@ -82,6 +122,29 @@ describe('the agents file', () => {
     expect(refusal).toMatchObject({ code: 'bad_configuration', message: expect.stringMatching(said) });
     expect(refusal.message).toContain(file);
     expect(refusal.message).not.toContain('\n');
+  });
+
+  it('may name a module by a path with %, #, ? and spaces in it', async () => {
+    const odd = join(directory, 'odd %20 #1 ?a=b');
+    await mkdir(odd);
+    const description = `{ agent_id: 'odd', name: 'Odd', capabilities: [{ name: 'a' }] }`;
+    await writeFile(join(odd, 'agent #2%41.mjs'), `export default class { description = ${description}; execute() {} }`);
+    await writeFile(join(odd, 'agents.json'), '{"agents":[{"module":"./agent #2%41.mjs"}]}');
+    // A Node of its own: import() is not Node's own within Jest.
+    const code = `const { ConfiguredAgents } = await import(process.argv[1]);
+      console.log((await new ConfiguredAgents(process.argv[2]).load())[0].description.agent_id);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, LOADER, join(odd, 'agents.json')]);
+    expect(stdout.trim()).toBe('odd');
+  });
+
+  it('does not wait without end for a module that does', async () => {
+    await writeFile(join(directory, 'waits.mjs'), 'await new Promise(() => setTimeout(() => undefined, 5000));');
+    await writeFile(file, '{"agents":[{"module":"./waits.mjs"}]}');
+    const code = `const { ConfiguredAgents } = await import(process.argv[1]);
+      await new ConfiguredAgents(process.argv[2], 100).load().catch((error) => console.log(error.message));
+      process.exit();`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, LOADER, file]);
+    expect(stdout).toMatch(/waits\.mjs" cannot be loaded: it is not ready after 100 ms/);
   });
 
   it('that is not there is refused with what to do about it', async () => {

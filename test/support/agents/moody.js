@@ -2,7 +2,11 @@ import { appendFile } from 'node:fs/promises';
 import { Agent } from 'agent-orchestrator';
 
 const note = (file, line) => (typeof file === 'string' ? appendFile(file, `${line}\n`) : undefined);
-const nested = (levels) => (levels === 0 ? 0 : [nested(levels - 1)]);
+const nested = (levels) => {
+  let value = 0;
+  for (let i = 0; i < levels; i++) value = [value];
+  return value;
+};
 const circle = () => {
   const self = {};
   self.self = self;
@@ -39,6 +43,35 @@ const MOODS = {
         throw new Error('again');
       },
     };
+  },
+  'throws null': () => {
+    throw null;
+  },
+  'throws a symbol': () => {
+    throw Symbol('odd');
+  },
+  'throws an error that will not say': () => {
+    throw Object.defineProperty(new Error(), 'message', {
+      get() {
+        throw new Error('again');
+      },
+    });
+  },
+  'throws a megabyte': () => {
+    throw new Error('m'.repeat(2 ** 20));
+  },
+  'answers 100 MB': () => ({ success: true, data: 'x'.repeat(100e6) }),
+  'answers more than a text can hold': () => ({ success: true, data: Array(9).fill('x'.repeat(2 ** 26)) }),
+  'answers 10000 levels': () => ({ success: true, data: nested(10_000) }),
+  'answers what throws when read': () => ({
+    success: true,
+    get data() {
+      throw new Error('not for reading');
+    },
+  }),
+  'answers as much as allowed': ({ parameters }) => {
+    const frame = JSON.stringify({ success: true, data: '' }).length;
+    return { success: true, data: 'x'.repeat(4 * 2 ** 20 - frame + parameters.more) };
   },
   'answers nothing': () => undefined,
   'answers text': () => 'yes',

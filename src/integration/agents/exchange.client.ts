@@ -1,0 +1,80 @@
+/** One HTTP request and its whole answer, bounded: no retries, no redirects, and no time limit but the caller's `stop`. */
+import type { Dispatcher } from 'undici';
+import type { Stop } from '../../agents/agent-client.js';
+import { OrchestratorError } from '../../kernel/errors.js';
+
+export interface Exchange {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  readonly maxBytes: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Rejects with `payload_too_large` as soon as the answer is, and with undici's errors. `dispatch` rather than `request`: the answer is wanted
+ * whole, and a stream around it costs as much as the call itself.
+ */
+export function exchange(pool: Dispatcher, { maxBytes, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const body = new Body(maxBytes);
+    let status = 0;
+    let headers: HttpAnswer['headers'] = {};
+    stop.onStop(reject); // at once, even while it waits for a connection
+    pool.dispatch(request, {
+      onRequestStart(controller) {
+        stop.onStop((why) => controller.abort(why)); // also what was stopped before it started
+      },
+      onResponseStart(_controller, code, received) {
+        status = code;
+        headers = received;
+      },
+      onResponseData(controller, chunk) {
+        if (!body.add(chunk))
+          controller.abort(new OrchestratorError('payload_too_large', `the agent answered more than ${maxBytes} bytes`));
+      },
+      onResponseEnd() {
+        resolve({ status, headers, bytes: body.bytes() });
+      },
+      onResponseError(_controller, error) {
+        reject(error);
+      },
+    });
+  });
+}
+
+/** Chunks in one buffer that doubles: an answer that comes byte by byte costs what it holds, not a hundred times that. */
+class Body {
+  private held: Buffer | null = null;
+  private size = 0;
+
+  constructor(private readonly maxBytes: number) {}
+
+  /** False if that is too much. */
+  add(chunk: Buffer): boolean {
+    const size = this.size + chunk.length;
+    if (size > this.maxBytes) return false;
+    if (!this.held)
+      this.held = chunk; // most answers are one chunk: nothing is copied
+    else {
+      if (size > this.held.length) {
+        const larger = Buffer.allocUnsafe(Math.min(this.maxBytes, size * 2));
+        this.held.copy(larger, 0, 0, this.size);
+        this.held = larger;
+      }
+      chunk.copy(this.held, this.size);
+    }
+    this.size = size;
+    return true;
+  }
+
+  bytes(): Buffer {
+    return this.held ? this.held.subarray(0, this.size) : Buffer.alloc(0);
+  }
+}

@@ -1,0 +1,94 @@
+/** What the command line relies on in the answers of an orchestrator, which may know more fields than these. */
+import { z } from 'zod';
+
+export const Answer = z.looseObject({
+  success: z.boolean(),
+  data: z.unknown(),
+  error: z.string().nullable(),
+  error_code: z.string().nullable(),
+  contract_id: z.string(),
+  agent_id: z.string().nullable(),
+  timestamp: z.string(),
+  receipt: z.looseObject({ stream: z.string(), seq: z.number(), hash: z.string() }),
+});
+export type Answer = z.output<typeof Answer>;
+
+/** One half of a contract; a REQUEST has the status, result and completion of its RESPONSE. */
+export const ContractHalf = z.looseObject({
+  contract_id: z.string(),
+  contract_type: z.enum(['REQUEST', 'RESPONSE']),
+  from_agent: z.string().nullable(),
+  to_agent: z.string().nullable(),
+  capability: z.string().nullable(),
+  parameters: z.unknown(),
+  status: z.string().nullable(),
+  created_at: z.string(),
+  completed_at: z.string().nullable(),
+  result: z.unknown(),
+  error: z.string().nullable(),
+  error_code: z.string().nullable(),
+  in_reply_to: z.string().nullable(),
+  seq: z.number(),
+  metadata: z.looseObject({}),
+});
+export type ContractHalf = z.output<typeof ContractHalf>;
+
+export const ContractsPage = z.looseObject({
+  contracts: z.array(ContractHalf),
+  total: z.number(),
+  next_cursor: z.string().nullable(),
+});
+export type ContractsPage = z.output<typeof ContractsPage>;
+
+export const Health = z.looseObject({ status: z.string(), service: z.literal('agent-orchestrator') });
+
+/** RFC 9457 with our `code`. */
+export const Problem = z.looseObject({
+  title: z.string(),
+  code: z.string(),
+  detail: z.string(),
+  pointer: z.string().optional(),
+  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+});
+
+export const TraceStatus = z.looseObject({
+  status: z.string(),
+  url: z.string().optional(),
+  breaker: z.string().optional(),
+  lag: z.number().optional(),
+  lag_seconds: z.number().optional(),
+  parked: z.number().optional(),
+  retrying: z.number().optional(),
+  last_error: z.string().nullable().optional(),
+  waiting_streams: z.array(
+    z.looseObject({
+      session_id: z.string().nullable(),
+      stream: z.string(),
+      from_idx: z.number(),
+      since: z.string(),
+      error: z.string(),
+      tries: z.number(),
+      retry_at: z.string().nullable(),
+    }),
+  ),
+});
+export type TraceStatus = z.output<typeof TraceStatus>;
+
+export const TraceRetried = z.looseObject({ retried: z.number() });
+export const TraceReplayed = z.looseObject({ events: z.number() });
+
+const place = { event_id: z.string().nullable(), seq: z.number().optional() };
+
+export const TraceAudit = z.looseObject({
+  session_id: z.string(),
+  verdict: z.enum(['same', 'different', 'missing']),
+  events: z.number(),
+  held: z.number(),
+  missing: z.array(z.looseObject({ ...place, why: z.string() })),
+  repeated: z.array(z.looseObject({ ...place, times: z.number() })),
+  different: z.array(z.looseObject({ ...place, fields: z.array(z.string()) })),
+  misplaced: z.array(z.looseObject(place)),
+  unknown: z.array(z.looseObject({ ...place, event_type: z.string() })),
+  found: z.record(z.string(), z.number()),
+});
+export type TraceAudit = z.output<typeof TraceAudit>;
