@@ -50,6 +50,16 @@ describe('the configuration', () => {
     expect(error.message).not.toContain('\n');
   });
 
+  it.each(['nowhere', 'ftp://trace', 'http://trace/?key=1', 'Off'])('refuses TRACE_URL=%s, and does not echo it', (value) => {
+    expect(refusal({ TRACE_URL: value }).message).toMatch(/TRACE_URL=…: must (be off, or a URL like|have no query)/);
+  });
+
+  it('takes off, or a URL, for TRACE_URL', () => {
+    for (const TRACE_URL of ['off', 'http://localhost:8787', 'https://me:pw@trace.example.com/base/']) {
+      expect(readConfig({ TRACE_URL })).toMatchObject({ TRACE_URL });
+    }
+  });
+
   it('names everything that is wrong at once', () => {
     const { message } = refusal({ ORCHESTRATOR_PORT: 'x', DATABASE_POOL: '0', HOST: '127.0.0.1', IDEMPOTENCY_HOURS: 'y' });
     for (const wrong of ['ORCHESTRATOR_PORT=x', 'DATABASE_POOL=0', 'IDEMPOTENCY_HOURS=y']) expect(message).toContain(wrong);

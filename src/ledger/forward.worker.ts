@@ -30,6 +30,8 @@ export interface Forwarder<Message> {
   back(delivered: number): void;
   /** What of it belongs into /v1/status. */
   status?(): Record<string, unknown>;
+  /** Nothing is delivered any more. */
+  close?(): Promise<void>;
 }
 
 export interface ForwardSettings {
@@ -193,6 +195,7 @@ export class ForwardWorker<Message> implements Worker {
   async drain(): Promise<void> {
     this.stop.abort(new Error('shutting down'));
     await this.running;
+    await this.forwarder.close?.();
   }
 
   status(): Record<string, unknown> {

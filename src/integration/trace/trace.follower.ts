@@ -68,6 +68,10 @@ export class TraceForwarder implements Forwarder<TraceMessage> {
     this.log.info({ url: this.trace.origin, delivered }, 'Trace is back and has what had waited');
   }
 
+  close(): Promise<void> {
+    return this.trace.close();
+  }
+
   status(): Record<string, unknown> {
     return { url: this.trace.origin, breaker: this.trace.state, provenance: this.provenance };
   }

@@ -260,7 +260,7 @@ describeEachDatabase('forwarding to Trace', (open) => {
     await sequenced();
     await until('it is told', async () => /no answer within 300 ms/.test((await own()).error ?? ''));
     peer.manner = answers(200, 'x'.repeat(1_000_000));
-    await until('it is told', async () => /maxContentLength/.test((await own()).error ?? ''));
+    await until('it is told', async () => /an answer of more than 65536 bytes/.test((await own()).error ?? ''));
     peer.manner = () => false;
     await caughtUp();
   });
