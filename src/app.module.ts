@@ -2,7 +2,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
@@ -10,6 +9,7 @@ import { AuthGuard } from './api/auth.guard.js';
 import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
 import { HealthController } from './api/health.controller.js';
+import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { SessionsController } from './api/sessions.controller.js';
@@ -23,6 +23,9 @@ import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
 import { TraceForwarding, TraceModule } from './integration/trace/trace.module.js';
+import { KernelModule } from './kernel/kernel.module.js';
+import type { Log } from './kernel/log.system.js';
+import type { Metrics } from './kernel/metrics.system.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -39,12 +42,13 @@ export interface Surroundings {
   readonly ledger: OpenLedger;
   /** One per process start. */
   readonly owner: string;
-  readonly log: Logger;
+  readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 @Module({})
 export class AppModule {
-  static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
+  static in({ config, ledger, owner, log, metrics }: Surroundings): DynamicModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
@@ -55,6 +59,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         CqrsModule.forRoot(),
+        KernelModule.with(log, metrics),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
@@ -71,6 +76,7 @@ export class AppModule {
         StatusController,
         TraceController,
         VerifyController,
+        MetricsController,
       ],
       providers: [
         workers,

@@ -7,6 +7,7 @@ import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { TraceSettings } from './integration/trace/trace.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
+import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 
 const Settings = z.object({
@@ -16,6 +17,7 @@ const Settings = z.object({
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
   ...TraceSettings.shape,
+  ...LogSettings.shape,
   ...ClientSettings.shape,
 });
 

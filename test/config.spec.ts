@@ -21,6 +21,8 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
   ['TRACE_TRIES', '0', /from 1 to 100/],
+  ['LOG_LEVEL', 'loud', /one of silent, error, warn, info, debug/],
+  ['LOG_FORMAT', 'xml', /one of auto, json, pretty/],
 ];
 
 const SECRET = [
@@ -92,6 +94,8 @@ describe('the configuration', () => {
       TRACE_TIMEOUT_SECONDS: 10,
       TRACE_TRIES: 5,
       TRACE_PAUSE_SECONDS: 30,
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'auto',
     });
   });
 

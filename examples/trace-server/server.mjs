@@ -75,7 +75,7 @@ export function traceServer({ maxEvents = MAX_EVENTS, log = () => {} } = {}) {
     ],
   ];
 
-  return createServer(async (request, response) => {
+  const respond = async (request, response) => {
     const answer = (status, body, type = 'application/json') =>
       response.writeHead(status, { 'content-type': type }).end(type === 'application/json' ? JSON.stringify(body) : body);
     try {
@@ -90,7 +90,8 @@ export function traceServer({ maxEvents = MAX_EVENTS, log = () => {} } = {}) {
     } catch (error) {
       return answer(error instanceof Invalid || error instanceof URIError ? 422 : 500, { detail: error.message });
     }
-  });
+  };
+  return createServer((request, response) => void respond(request, response));
 }
 
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);

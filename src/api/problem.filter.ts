@@ -2,10 +2,19 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
+import { Log } from '../kernel/log.system.js';
+import { readTrace } from '../kernel/trace.js';
 import { isAway } from '../ledger/database.postgres.js';
 import { EXAMPLE_DETAILS } from './problem.schema.js';
+import { routeOf } from './requests.system.js';
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Why it is an error, for the log and the count. */
+    problem?: ErrorCode;
+  }
+}
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
@@ -54,7 +63,7 @@ const headOf = (code: ErrorCode) => ({ type: 'about:blank', title: code.replaceA
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Logger) {}
+  constructor(private readonly log: Log) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -64,7 +73,12 @@ export class ProblemFilter implements ExceptionFilter {
   answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = asOurs(exception);
     const status = STATUS[error.code];
-    if (status === 500) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
+    reply.problem = error.code;
+    if (status === 500)
+      this.log.error(
+        { err: exception, ...routeOf(request), trace_id: readTrace(request.headers['traceparent'], undefined)?.id },
+        'request failed',
+      );
     if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
     void reply
       .status(status)

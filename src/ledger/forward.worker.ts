@@ -167,7 +167,7 @@ export class ForwardWorker<Message> implements Worker {
     const stop = () => end.abort(this.stop.signal.reason);
     this.stop.signal.addEventListener('abort', stop);
     const renew = () =>
-      renewLease(this.db, this.forwarder.name, lease.token, seconds).then(
+      void renewLease(this.db, this.forwarder.name, lease.token, seconds).then(
         (held) => held || end.abort(new Error(LEASE_LOST)),
         () => undefined, // it expires by itself; the token protects the cursor
       );

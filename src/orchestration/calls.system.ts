@@ -2,25 +2,31 @@
  * The calls under way in this process: each bounded by its deadline, each stoppable, all of them waited for when the process ends. An
  * agent that does not stop when told is left behind; its late answer goes nowhere.
  */
-
+import { Injectable } from '@nestjs/common';
 import type { Task } from '../agents/agent.js';
 import { type AgentClient, type CallOptions, Stop } from '../agents/agent-client.js';
 import { completed, failed, type Outcome } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import { Metrics } from '../kernel/metrics.system.js';
+import type { Trace } from '../kernel/trace.js';
 
 export interface Call {
+  readonly agent: string;
   readonly client: AgentClient;
   readonly task: Task;
-  readonly trace: string | null;
+  readonly trace: Trace | null;
   readonly stream: string;
   readonly milliseconds: number;
 }
 
+@Injectable()
 export class Calls {
   private readonly running = new Map<string, { stop: (outcome: Outcome) => void; stream: string }>();
   private accepted = 0;
   private closing = false;
   private idle: () => void = () => undefined;
+
+  constructor(private readonly metrics: Metrics) {}
 
   get count(): number {
     return this.accepted;
@@ -45,7 +51,18 @@ export class Calls {
   }
 
   /** Calls the agent. Settles at the deadline at the latest. */
-  run({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
+  async run(call: Call): Promise<Outcome> {
+    const started = performance.now();
+    try {
+      const outcome = await this.settle(call);
+      this.metrics.called(call.agent, outcome.status, (performance.now() - started) / 1000);
+      return outcome;
+    } finally {
+      this.running.delete(call.task.task_id);
+    }
+  }
+
+  private settle({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
     const stop = new Stop();
     return new Promise<Outcome>((resolve, reject) => {
       const end = (outcome: Outcome) => {
@@ -60,7 +77,7 @@ export class Calls {
       answered(client, task, { stop, trace })
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
-    }).finally(() => this.running.delete(task.task_id));
+    });
   }
 
   /** The session was closed over running calls. */

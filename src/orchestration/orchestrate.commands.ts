@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 import { Command, CommandHandler, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs';
 import { AgentRegistry } from '../agents/directory.js';
-import { failed, type Outcome } from '../contracts/contract.js';
+import { type Asked, failed, type Outcome } from '../contracts/contract.js';
 import { ContractManager, SessionCancelled } from '../contracts/contracts.commands.js';
 import { answerTo, askedOf, type RecordedAnswer } from '../contracts/contracts.postgres.js';
 import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import { newId, newSalt } from '../kernel/ids.system.js';
 import type { JsonValue } from '../kernel/json.js';
+import { Log } from '../kernel/log.system.js';
 import type { Caller } from '../kernel/principal.js';
 import { usedKeys } from '../ledger/append.postgres.js';
 import type { KeyClaim } from '../ledger/batch.js';
@@ -50,6 +51,14 @@ export class Orchestrate extends Command<OrchestrateResult> {
   }
 }
 
+/** A contract that has ended, and is on the record. */
+interface Carried {
+  readonly asked: Asked;
+  readonly answer: RecordedAnswer;
+  /** Recorded before, under the same Idempotency-Key. */
+  readonly repeated?: true;
+}
+
 @CommandHandler(Orchestrate)
 export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
   constructor(
@@ -58,13 +67,21 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     private readonly calls: Calls,
     private readonly instance: Instance,
     private readonly db: Database,
+    private readonly log: Log,
   ) {}
 
-  execute(command: Orchestrate): Promise<OrchestrateResult> {
-    return this.calls.admit(() => this.carry(command));
+  async execute(command: Orchestrate): Promise<OrchestrateResult> {
+    const started = performance.now();
+    const { asked, answer, repeated } = await this.calls.admit(() => this.carry(command));
+    const { stream } = answer.receipt;
+    const { id: contract_id, task: task_id, to: agent, capability } = asked;
+    const who = { session: command.request.session_id, stream, contract_id, task_id, agent, capability };
+    const how = { status: answer.status, error_code: answer.code, ms: Math.round((performance.now() - started) * 10) / 10, repeated };
+    this.log.info({ ...who, ...how, trace_id: command.caller.trace?.id }, 'task');
+    return shape(asked, answer);
   }
 
-  private async carry({ caller, request, key }: Orchestrate): Promise<OrchestrateResult> {
+  private async carry({ caller, request, key }: Orchestrate): Promise<Carried> {
     if (!this.instance.fit) {
       const message = 'this process has lost touch with its database and must not call agents; nothing was recorded, try again';
       throw new OrchestratorError('ledger_unavailable', message, { retryAfter: 5 });
@@ -84,7 +101,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
           capability: decision.capability,
           deadline: new Date(deadline).toISOString(),
           cause: null,
-          trace: caller.trace,
+          trace: caller.trace?.id ?? null,
         },
         payload: payloadOf(caller, request, decision),
         seconds: milliseconds / 1000,
@@ -95,11 +112,18 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     const result = await opening.catch((error: Error) => this.usedBefore(claimed, error));
     if ('used' in result) return this.repeat(result.used, request);
     const { asked, stream } = result.opened;
-    if (result.answer || !agent) return shape(asked, result.answer!);
+    if (result.answer || !agent) return { asked, answer: result.answer! };
     const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
-    const answered: Outcome = await this.calls.run({ client: agent.client, task, trace: caller.trace, stream, milliseconds });
+    const answered: Outcome = await this.calls.run({
+      agent: agent.description.agent_id,
+      client: agent.client,
+      task,
+      trace: caller.trace,
+      stream,
+      milliseconds,
+    });
     const outcome = fitOutput(agent, decision.capability!, answered);
-    return shape(asked, await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())));
+    return { asked, answer: await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())) };
   }
 
   /** A closed session takes no more work, but what it answered can still be asked for. */
@@ -111,7 +135,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
   }
 
   /** The key was used before: same body, same answer. */
-  private async repeat(used: Extract<Refusal, { code: 'key_used' }>, request: TaskRequest): Promise<OrchestrateResult> {
+  private async repeat(used: Extract<Refusal, { code: 'key_used' }>, request: TaskRequest): Promise<Carried> {
     if (!used.body.equals(bodyHash(used.salt, request))) {
       throw new OrchestratorError('key_conflict', 'this Idempotency-Key was used with another body; use a new key for a new request');
     }
@@ -121,7 +145,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
         retryAfter: 1,
       });
     }
-    return shape(asked, answer);
+    return { asked, answer, repeated: true };
   }
 }
 
@@ -155,7 +179,7 @@ const bodyHash = (salt: Buffer, request: TaskRequest): Buffer =>
     .update(canonicalJson(JSON.parse(JSON.stringify(request)) as JsonValue))
     .digest();
 
-function shape(asked: { id: string; to: string | null; task: string | null }, answer: RecordedAnswer): OrchestrateResult {
+function shape(asked: Asked, answer: RecordedAnswer): OrchestrateResult {
   return {
     success: answer.status === 'completed',
     data: answer.result ?? null,

@@ -69,6 +69,7 @@ describe('/openapi.json', () => {
   it('has every route of this version, and nothing else', () => {
     expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
+      'GET /metrics',
       'GET /v1/agents',
       'GET /v1/agents/health',
       'GET /v1/agents/{id}',
@@ -181,7 +182,7 @@ describe('/openapi.json', () => {
       expect([path, status, misfits(answerOf(route, 200), body)]).toEqual([path, 200, []]);
       expect([path, misfits(answerOf(route, 200), { ...body, undocumented: 1 })]).not.toEqual([path, []]);
     }
-    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET') && !asked.some(([route]) => route === name));
+    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET /v1') && !asked.some(([route]) => route === name));
     expect(never).toEqual([]);
   });
 

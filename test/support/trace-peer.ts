@@ -45,12 +45,14 @@ export class TracePeer {
 
   /** Listens, again at the same place if it did before. */
   async appear(): Promise<void> {
-    this.server = createServer(async (request, response) => {
-      this.requests.push(`${request.method} ${request.url}`);
-      if (!(await this.manner(request, response))) this.trace.emit('request', request, response);
-    });
+    this.server = createServer((request, response) => void this.answer(request, response));
     await new Promise<void>((listening) => this.server.listen(this.port, '127.0.0.1', listening));
     this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests.push(`${request.method} ${request.url}`);
+    if (!(await this.manner(request, response))) this.trace.emit('request', request, response);
   }
 
   /** Refuses connections and cuts those there are; remembers what it took. */

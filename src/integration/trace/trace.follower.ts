@@ -1,15 +1,11 @@
 /** Forwards the contracts to a Trace: at least once, each session in its order. */
+import type { Log } from '../../kernel/log.system.js';
 import type { Tx } from '../../ledger/database.postgres.js';
 import type { Forwarder } from '../../ledger/forward.worker.js';
 import type { SequencedEvent } from '../../ledger/read.postgres.js';
 import type { TraceClient } from './trace.client.js';
 import { pathSegment, TRACE, type TraceMessage } from './trace-message.js';
 import { traceMessages } from './trace-messages.postgres.js';
-
-interface Log {
-  info(facts: object, message: string): void;
-  error(facts: object, message: string): void;
-}
 
 /** A Trace without the route for nodes. */
 const NO_ROUTE = [404, 405, 501];
@@ -20,7 +16,7 @@ export class TraceForwarder implements Forwarder<TraceMessage> {
 
   constructor(
     private readonly trace: TraceClient,
-    private readonly log: Log,
+    private readonly log: Pick<Log, 'info' | 'warn'>,
   ) {}
 
   prepare(events: readonly SequencedEvent[], tx: Tx): Promise<ReadonlyMap<string, TraceMessage>> {
@@ -61,7 +57,7 @@ export class TraceForwarder implements Forwarder<TraceMessage> {
   }
 
   away(error: Error): void {
-    this.log.error({ url: this.trace.origin, why: error.message }, 'Trace is away; what happens meanwhile waits for it');
+    this.log.warn({ url: this.trace.origin, why: error.message }, 'Trace is away; what happens meanwhile waits for it');
   }
 
   back(delivered: number): void {

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { EventsHandler, type IEventHandler } from '@nestjs/cqrs';
 import { ReplayHandler, RetryParkedHandler } from '../../audit/forwarding.commands.js';
 import { AuditTraceHandler, TraceCopy } from '../../audit/trace-audit.queries.js';
+import type { Log } from '../../kernel/log.system.js';
 import { busyLoop } from '../../kernel/pressure.system.js';
 import type { Worker } from '../../kernel/worker.js';
 import { Database } from '../../ledger/database.postgres.js';
@@ -36,8 +37,6 @@ export class WakeTrace implements IEventHandler<LedgerAdvanced> {
     this.forwarding.kick();
   }
 }
-
-type Log = ConstructorParameters<typeof TraceForwarder>[1];
 
 @Module({})
 export class TraceModule {

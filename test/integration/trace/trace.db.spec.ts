@@ -27,7 +27,7 @@ describeEachDatabase('forwarding to Trace', (open) => {
 
   const log = {
     info: (_: object, line: string) => void lines.push(line),
-    error: (_: object, line: string) => void lines.push(line),
+    warn: (_: object, line: string) => void lines.push(line),
   };
   const forward = async (settings: Partial<ForwardSettings> = {}, timeoutMs = 1000, url = peer.url) => {
     const client = new TraceClient({ url, timeoutMs, longestPauseMs: PAUSE_MS });
