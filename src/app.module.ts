@@ -15,6 +15,7 @@ import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
+import { TraceController } from './api/trace.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
 import { ContractManagerModule } from './contracts/contracts.module.js';
@@ -22,9 +23,9 @@ import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
 import { AnthropicModel } from './integration/llm/anthropic.client.js';
-import { MemAgentClient } from './integration/memagent/memagent.client.js';
-import { MemAgentForwarder } from './integration/memagent/memagent.follower.js';
+import { MemAgentForwarding, MemAgentModule } from './integration/memagent/memagent.module.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
+import { TraceForwarding, TraceModule } from './integration/trace/trace.module.js';
 import { KernelModule } from './kernel/kernel.module.js';
 import type { Log } from './kernel/log.system.js';
 import type { Metrics } from './kernel/metrics.system.js';
@@ -32,7 +33,6 @@ import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
 import { FollowWorker } from './ledger/follow.worker.js';
-import { ForwardWorker } from './ledger/forward.worker.js';
 import { EmbeddedHousekeeping } from './ledger/housekeeping.worker.js';
 import { Instance } from './ledger/instance.worker.js';
 import { LedgerModule } from './ledger/ledger.module.js';
@@ -61,8 +61,20 @@ export class AppModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry, Compressions],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...forwardersOf(config, ledger, owner), ...housekeepingOf(ledger)]),
+      inject: [
+        TraceForwarding,
+        MemAgentForwarding,
+        Instance,
+        Sequencer,
+        Appender,
+        FollowWorker,
+        Recovery,
+        IdleSessions,
+        Expiry,
+        Compressions,
+      ],
+      useFactory: (trace: TraceForwarding, memagent: MemAgentForwarding, ...own: Worker[]) =>
+        new Workers([...own, ...trace.workers, ...memagent.workers, ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
@@ -77,6 +89,8 @@ export class AppModule {
         IntegrationModule.with(config.AGENTS_FILE),
         MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
         OrchestrationModule,
+        TraceModule.with(config, log),
+        MemAgentModule.with(config),
       ],
       controllers: [
         OrchestrateController,
@@ -86,6 +100,7 @@ export class AppModule {
         AgentsController,
         HealthController,
         StatusController,
+        TraceController,
         VerifyController,
         MetricsController,
       ],
@@ -121,12 +136,6 @@ function summarizerOf(config: Config): Summarizer {
           maxRetries: config.ANTHROPIC_MAX_RETRIES,
         });
   return { model, prices: pricesOf(config) };
-}
-
-function forwardersOf(config: Config, { db }: OpenLedger, owner: string): Worker[] {
-  if (config.MEMAGENT_URL === 'off') return [];
-  const client = new MemAgentClient({ url: config.MEMAGENT_URL, compress: config.MEMAGENT_COMPRESS });
-  return [new ForwardWorker(db, new MemAgentForwarder(db, client), owner)];
 }
 
 /** A server checkpoints and vacuums by itself. */

@@ -14,6 +14,7 @@ import { explain } from './failure.js';
 import { coloursOf } from './kernel/terminal.system.js';
 import { migrateCommand, verifyLedgerCommand } from './ledger.cli.js';
 import { orchestrateCommand } from './orchestrate.cli.js';
+import { traceCommand } from './trace.cli.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -35,7 +36,7 @@ Examples:
   agent-orchestrator verify
 
 Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
-5 no such session (contracts, compress)`,
+5 no such session (contracts, compress) · 2 different and 4 missing (trace audit)`,
   );
 
 const serve = new Command('serve')
@@ -61,6 +62,7 @@ const commands = [
   contractsCommand(process),
   compressCommand(process),
   verifyLedgerCommand(process),
+  traceCommand(process),
   migrateCommand(process),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -5,6 +5,8 @@ import { ApiSettings } from './api/api.settings.js';
 import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
+import { MemAgentSettings } from './integration/memagent/memagent.settings.js';
+import { TraceSettings } from './integration/trace/trace.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
@@ -16,7 +18,9 @@ const Settings = z.object({
   ...LedgerSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...TraceSettings.shape,
   ...MemorySettings.shape,
+  ...MemAgentSettings.shape,
   ...LogSettings.shape,
   ...ClientSettings.shape,
 });

@@ -5,7 +5,10 @@ import { SETTING_NAMES } from '../src/config.js';
 
 const read = (name: string) => readFileSync(join(__dirname, '..', name), 'utf8');
 const compose = parse(read('docker-compose.yml')) as {
-  services: Record<'orchestrator' | 'postgres', { environment: Record<string, string | null>; ports?: string[] }>;
+  services: Record<
+    'orchestrator' | 'postgres' | 'trace' | 'memagent',
+    { environment: Record<string, string | null>; ports?: string[]; volumes: string[]; command?: string[] }
+  >;
 };
 const dockerfile = read('Dockerfile').split('\n');
 
@@ -20,6 +23,17 @@ describe('the containers', () => {
   it('publish the API on this machine alone, and the database nowhere', () => {
     expect(compose.services.orchestrator.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
     expect(compose.services.postgres.ports).toBeUndefined();
+  });
+
+  it.each([
+    ['trace', 'TRACE_URL', 'http://trace:8787'],
+    ['memagent', 'MEMAGENT_URL', 'http://memagent:8799'],
+  ] as const)('forward to the small %s beside them, from a file that is there', (name, setting, url) => {
+    const { orchestrator, [name]: peer } = compose.services;
+    expect(orchestrator.environment[setting]).toContain(url);
+    const [from, to] = peer.volumes[0]!.split(':') as [string, string];
+    expect(existsSync(join(__dirname, '..', from, peer.command![1]!.slice(to.length + 1)))).toBe(true);
+    expect(peer.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
   });
 
   it('are built from files that exist and that .dockerignore lets through', () => {

@@ -7,12 +7,13 @@ import { contractTotals } from '../contracts/tallies.follower.js';
 import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
 import { Database } from '../ledger/database.postgres.js';
-import { type FollowerRow, followers } from '../ledger/follow.postgres.js';
+import { followers } from '../ledger/follow.postgres.js';
 import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
+import { allHealthy, integrationStatus } from './integration-status.js';
 import { Problems } from './problem.filter.js';
 import { Status } from './status.schema.js';
 import { VERSION } from './version.js';
@@ -46,6 +47,8 @@ export class StatusController {
       countOpen(this.db),
       contractTotals(this.db, caller.tenant),
     ]);
+    const workers = this.workers.status();
+    const [memagent, trace] = [integrationStatus('memagent', following, workers), integrationStatus('trace', following, workers)];
     return {
       orchestrator: {
         status: this.instance.fit ? 'running' : 'degraded',
@@ -56,7 +59,7 @@ export class StatusController {
       },
       agents: this.agents(),
       contracts: totals,
-      integrations: this.integrations(following),
+      integrations: { memagent, trace, all_healthy: allHealthy(memagent, trace) },
       ledger: {
         events: size.sequenced + size.pending,
         sequenced: size.sequenced,
@@ -66,20 +69,8 @@ export class StatusController {
       },
       followers: following,
       parked: following.reduce((sum, f) => sum + f.parked, 0),
-      workers: this.workers.status(),
+      workers,
     };
-  }
-
-  /** A peer is as well as the follower that sends to it; without such a follower in this process it is not connected. */
-  private integrations(following: readonly FollowerRow[]) {
-    const workers = this.workers.status();
-    const peer = (name: string) => {
-      if (!(`follower ${name}` in workers)) return { status: 'off' as const };
-      const error = following.find((follower) => follower.name === name)?.error ?? null;
-      return error === null ? { status: 'healthy' as const } : { status: 'unhealthy' as const, error };
-    };
-    const [memagent, trace] = [peer('memagent'), peer('trace')];
-    return { memagent, trace, all_healthy: memagent.status !== 'unhealthy' && trace.status !== 'unhealthy' };
   }
 
   private agents() {

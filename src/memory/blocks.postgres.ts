@@ -129,12 +129,14 @@ export class Blocks {
 }
 
 async function deliveries(tx: Tx, blocks: readonly StoredBlock[]): Promise<Map<string, MemoryBlock['memagent']>> {
-  const rows = await tx.named<{ event_id: string; handled: boolean; parked: boolean }>(
+  const rows = await tx.named<{ event_id: string; handled: boolean; parked: boolean; refused: boolean }>(
     'block_deliveries',
     `SELECT e.event_id, l.idx <= f.cursor AS handled,
-            EXISTS (SELECT 1 FROM parked p WHERE p.follower = f.name AND p.stream = e.stream AND p.from_idx <= l.idx) AS parked
-       FROM event e JOIN leaf l ON l.event = e.id JOIN follower f ON f.name = $2 WHERE e.event_id = ANY($1::text[])`,
+            p.stream IS NOT NULL AS parked, p.stream IS NOT NULL AND NOT p.due AND p.retry_at IS NULL AS refused
+       FROM event e JOIN leaf l ON l.event = e.id JOIN follower f ON f.name = $2
+            LEFT JOIN parked p ON p.follower = f.name AND p.stream = e.stream AND p.from_idx <= l.idx
+      WHERE e.event_id = ANY($1::text[])`,
     [blocks.map((block) => block.id), MEMAGENT],
   );
-  return new Map(rows.map(({ event_id, handled, parked }) => [event_id, parked ? 'refused' : handled ? 'delivered' : 'waiting']));
+  return new Map(rows.map((row) => [row.event_id, row.refused ? 'refused' : row.handled && !row.parked ? 'delivered' : 'waiting']));
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, numberBetween, wholeNumber } from '../kernel/setting.js';
+import { numberBetween, wholeNumber } from '../kernel/setting.js';
 import type { Prices } from './language-model.js';
 
 const price = () => numberBetween(0, 1_000_000).optional();
@@ -21,12 +21,6 @@ export const MemorySettings = z.object({
   ANTHROPIC_PRICE_OUTPUT: price(),
   ANTHROPIC_PRICE_CACHE_WRITE: price(),
   ANTHROPIC_PRICE_CACHE_READ: price(),
-  /** Blocks are passed on to the MemAgent there. */
-  MEMAGENT_URL: z
-    .union([z.literal('off'), httpUrl('must be an http or https URL, or off')], 'must be an http or https URL, or off')
-    .default('off'),
-  /** Whether MemAgent is asked to compress by itself as well, at its own cost. */
-  MEMAGENT_COMPRESS: flag().default(false),
 });
 
 export type MemorySettings = z.output<typeof MemorySettings>;

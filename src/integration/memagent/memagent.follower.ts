@@ -1,6 +1,7 @@
 /** Passes memory blocks on to MemAgent, with the guarantees of every follower whose effect is outside: at least once, in order per session. */
 import { sessionNames } from '../../contracts/sessions.postgres.js';
-import type { Database, Tx } from '../../ledger/database.postgres.js';
+import type { Log } from '../../kernel/log.system.js';
+import type { Tx } from '../../ledger/database.postgres.js';
 import type { Forwarder } from '../../ledger/forward.worker.js';
 import type { SequencedEvent } from '../../ledger/read.postgres.js';
 import { contentsOf, MEMAGENT } from '../../memory/blocks.postgres.js';
@@ -9,28 +10,16 @@ import { memagentSession, notesOf } from './notes.js';
 
 const INTENT = 'memory blocks of the agent orchestrator';
 
-export class MemAgentForwarder implements Forwarder {
+export class MemAgentForwarder implements Forwarder<Delivery> {
   readonly name = MEMAGENT;
-  private failed = false;
 
   constructor(
-    private readonly db: Database,
     private readonly client: MemAgentClient,
+    private readonly log: Log,
   ) {}
 
-  async deliver(event: SequencedEvent, signal: AbortSignal): Promise<'delivered' | { refused: string }> {
-    if (event.type !== 'session.compressed') return 'delivered';
-    const delivery = (await this.prepare([event], this.db)).get(event.event_id);
-    if (!delivery) return 'delivered';
-    if (this.failed) await this.client.probe(signal);
-    this.failed = true;
-    const outcome = await this.client.deliver(delivery, signal);
-    this.failed = false;
-    return outcome;
-  }
-
   /** Erased blocks have nothing left to pass on. */
-  private async prepare(events: readonly SequencedEvent[], tx: Tx): Promise<Map<string, Delivery>> {
+  async prepare(events: readonly SequencedEvent[], tx: Tx): Promise<ReadonlyMap<string, Delivery>> {
     const blocks = events.filter((event) => event.type === 'session.compressed');
     if (blocks.length === 0) return new Map();
     const contents = await contentsOf(tx, blocks);
@@ -44,5 +33,28 @@ export class MemAgentForwarder implements Forwarder {
         return [id, { session, intent: content.intent ?? INTENT, notes: notesOf(content) }];
       }),
     );
+  }
+
+  /** What is not MemAgent refuses everything, and must not have every session set aside. */
+  async deliver(delivery: Delivery, signal: AbortSignal): Promise<'delivered' | { refused: string }> {
+    const outcome = await this.client.deliver(delivery, signal);
+    if (outcome !== 'delivered') await this.client.probe(signal);
+    return outcome;
+  }
+
+  probe(signal: AbortSignal): Promise<void> {
+    return this.client.probe(signal);
+  }
+
+  away(): void {
+    this.log.warn({ url: this.client.origin }, 'MemAgent is away; memory blocks wait for it');
+  }
+
+  back(delivered: number): void {
+    this.log.info({ url: this.client.origin, delivered }, 'MemAgent is back and has what had waited');
+  }
+
+  status(): Record<string, unknown> {
+    return { url: this.client.origin };
   }
 }
