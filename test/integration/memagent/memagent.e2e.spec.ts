@@ -97,7 +97,9 @@ describe('a MemAgent that answers badly', () => {
     answer = (request, response) => {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-      request.on('end', () => status(body.includes('session_poison') ? 422 : request.method === 'GET' ? 404 : 200)(request, response));
+      request.on('end', () =>
+        status(body.includes('session_poison') ? 422 : request.url!.endsWith('/memory-block') ? 404 : 200)(request, response),
+      );
     };
     await compressed(ao, 'poison', 'x');
     await compressed(ao, 'healthy', 'x');
@@ -107,6 +109,18 @@ describe('a MemAgent that answers badly', () => {
     expect(integrations).toMatchObject({ memagent: { status: 'degraded', parked: 1 }, all_healthy: false });
     await ao.db.query('DELETE FROM parked'); // or the ledger would not come to rest
   }, 40_000);
+
+  it('because it is no MemAgent at all (404) sets nobody aside: everything waits', async () => {
+    answer = status(404);
+    await compressed(ao, 'nobody there', 'x');
+    await compressed(ao, 'nor here', 'x');
+    const memagent = async () => (await ao.get('/v1/status')).body.integrations.memagent;
+    await until('it counts as away', async () => (await memagent()).status === 'unavailable');
+    expect(await memagent()).toMatchObject({ parked: 0, last_error: expect.stringContaining('health check answered HTTP 404') });
+    answer = (request, response) => status(request.url!.endsWith('/memory-block') ? 404 : 200)(request, response);
+    for (const name of ['nobody there', 'nor here'])
+      await until('it has it', async () => (await memagentOf(ao, name)) === 'delivered', 20_000);
+  }, 60_000);
 
   it.each([
     ['500s', 500],
