@@ -14,6 +14,7 @@ import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
+import { TraceController } from './api/trace.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
 import { ContractManagerModule } from './contracts/contracts.module.js';
@@ -21,6 +22,7 @@ import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
+import { TraceForwarding, TraceModule } from './integration/trace/trace.module.js';
 import { KernelModule } from './kernel/kernel.module.js';
 import type { Log } from './kernel/log.system.js';
 import type { Metrics } from './kernel/metrics.system.js';
@@ -50,8 +52,8 @@ export class AppModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
+      inject: [TraceForwarding, Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
+      useFactory: (trace: TraceForwarding, ...own: Worker[]) => new Workers([...own, ...trace.workers, ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
@@ -63,6 +65,7 @@ export class AppModule {
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
+        TraceModule.with(config, log),
       ],
       controllers: [
         OrchestrateController,
@@ -71,6 +74,7 @@ export class AppModule {
         AgentsController,
         HealthController,
         StatusController,
+        TraceController,
         VerifyController,
         MetricsController,
       ],

@@ -17,9 +17,11 @@ export type ErrorCode =
   | 'session_busy'
   | 'key_conflict'
   | 'key_in_flight'
+  | 'integration_off'
   /** Our fault or our peers': try again later. */
   | 'ledger_unavailable'
   | 'issuer_unavailable'
+  | 'integration_unavailable'
   | 'overloaded'
   | 'shutting_down'
   /** The process cannot run as configured. */

@@ -35,11 +35,25 @@ export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): 
   return byEvent(await tx.named<EventPayloadRow>('payloads_of', text, [events]));
 }
 
-/** The same, but of the disclosures only those under this name: the others may be large. */
-export async function payloadsNamed(tx: Tx, events: readonly (number | string)[], name: string): Promise<Map<number, PayloadRow[]>> {
+/** The same, but of the disclosures only those under these names: the others may be large. */
+export async function payloadsNamed(
+  tx: Tx,
+  events: readonly (number | string)[],
+  ...names: [string, ...string[]]
+): Promise<Map<number, PayloadRow[]>> {
   if (events.length === 0) return new Map();
-  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = $2 ORDER BY event';
-  return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, name]));
+  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event';
+  return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, names]));
+}
+
+/** How many disclosures each event still has, and their bytes together. Reads none of them. */
+export async function payloadSizes(tx: Tx, events: readonly number[]): Promise<Map<number, { count: number; bytes: number }>> {
+  const rows = await tx.named<{ event: number; count: number; bytes: number }>(
+    'payload_sizes',
+    'SELECT event, count(*) AS count, sum(octet_length(bytes)) AS bytes FROM payload WHERE event = ANY($1::bigint[]) GROUP BY event',
+    [events],
+  );
+  return new Map(rows.map(({ event, count, bytes }) => [event, { count, bytes: Number(bytes) }]));
 }
 
 function byEvent(rows: EventPayloadRow[]): Map<number, PayloadRow[]> {

@@ -82,8 +82,12 @@ describe('/openapi.json', () => {
       'GET /v1/sessions',
       'GET /v1/sessions/{id}',
       'GET /v1/status',
+      'GET /v1/trace',
       'POST /v1/orchestrate',
       'POST /v1/sessions/{id}/close',
+      'POST /v1/trace/audit',
+      'POST /v1/trace/replay',
+      'POST /v1/trace/retry-parked',
       'POST /v1/verify',
     ]);
   });
@@ -101,7 +105,7 @@ describe('/openapi.json', () => {
         ]);
       }
       expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
-      expect([name, requestBody !== undefined]).toEqual([name, ['POST /v1/orchestrate', 'POST /v1/verify'].includes(name)]);
+      expect([name, requestBody !== undefined]).toEqual([name, /^POST \/v1\/(orchestrate|verify|trace\/.*)$/.test(name)]);
       for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
@@ -171,6 +175,7 @@ describe('/openapi.json', () => {
       ['GET /v1/health/live', '/v1/health/live'],
       ['GET /v1/health/ready', '/v1/health/ready'],
       ['GET /v1/status', '/v1/status'],
+      ['GET /v1/trace', '/v1/trace'],
     ];
     for (const [route, path] of asked) {
       const { status, body } = await ao.get(path);
@@ -192,6 +197,8 @@ describe('/openapi.json', () => {
       ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
       ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
+      ['POST /v1/trace/replay', ao.post('/v1/trace/replay', { from: 0 })],
+      ['POST /v1/trace/audit', ao.post('/v1/trace/audit', {})],
     ];
     for (const [route, answer] of refused) {
       const { status, type, body } = await answer;
