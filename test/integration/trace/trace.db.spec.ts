@@ -4,7 +4,7 @@ import { TraceForwarder } from '../../../src/integration/trace/trace.follower.js
 import type { TraceMessage } from '../../../src/integration/trace/trace-message.js';
 import { Appender } from '../../../src/ledger/append.worker.js';
 import type { Database } from '../../../src/ledger/database.postgres.js';
-import { newDisclosure } from '../../../src/ledger/draft.system.js';
+import { newDisclosure, newDraft } from '../../../src/ledger/draft.system.js';
 import { type FollowerRow, followers } from '../../../src/ledger/follow.postgres.js';
 import { FORWARD_DEFAULTS, type ForwardSettings, ForwardWorker } from '../../../src/ledger/forward.worker.js';
 import { askForRetry, parkedStreams } from '../../../src/ledger/park.postgres.js';
@@ -98,6 +98,26 @@ describeEachDatabase('forwarding to Trace', (open) => {
       expect(nodes.map((n) => n.node_id)).toEqual(expected.filter((_, i) => i % 2 === 0));
     }
     expect(lines).toEqual([]);
+  });
+
+  it('shows the call tree: a contract hangs under the one that caused it', async () => {
+    await forward();
+    const name = unique('tree');
+    const [first] = await session(name, 1);
+    const { stream } = (await db.query<{ stream: string }>('SELECT stream FROM event WHERE event_id = $1', [first]))[0]!;
+    const failed = responseDraft(first!).id;
+    const answered = (await db.query<{ id: string }>('SELECT event_id AS id FROM event WHERE in_reply_to = $1', [first]))[0]!.id;
+    const caused = (cause: string) => newDraft('contract.request', { from: 'orchestrator', status: 'pending', cause }, {});
+    const [retry, nested, orphan] = [caused(answered), caused(first!), caused(failed)]; // of a RESPONSE, of a REQUEST, of nothing recorded
+    for (const draft of [retry, nested, orphan]) await appender.append({ stream, drafts: [draft], open: { owner: OWNER, seconds: 30 } });
+    await sequenced();
+    await caughtUp();
+    expect((await peer.nodes(encodeURIComponent(name))).map(({ node_id, parent_id }) => [node_id, parent_id])).toEqual([
+      [first, null],
+      [retry.id, first],
+      [nested.id, first],
+      [orphan.id, null],
+    ]);
   });
 
   it.each(['a/b', '..', '.', '%2E', '?q=1#x', 'ü😀 ', '../../health'])('carries a session called %j', async (name) => {
