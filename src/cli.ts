@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { compressCommand } from './compress.cli.js';
 import { readConfig } from './config.js';
 import { contractsCommand } from './contracts.cli.js';
 import { demoCommand } from './demo.cli.js';
@@ -35,7 +36,7 @@ Examples:
   agent-orchestrator verify
 
 Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
-5 no such session (contracts) · 2 different and 4 missing (trace audit)`,
+5 no such session (contracts, compress) · 2 different and 4 missing (trace audit)`,
   );
 
 const serve = new Command('serve')
@@ -59,6 +60,7 @@ const commands = [
   demoCommand(process, fileURLToPath(import.meta.url)),
   orchestrateCommand(process),
   contractsCommand(process),
+  compressCommand(process),
   verifyLedgerCommand(process),
   traceCommand(process),
   migrateCommand(process),

@@ -5,10 +5,12 @@ import { ApiSettings } from './api/api.settings.js';
 import { AuthSettings, tokenChecks } from './api/auth.settings.js';
 import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
+import { MemAgentSettings } from './integration/memagent/memagent.settings.js';
 import { TraceSettings } from './integration/trace/trace.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LogSettings } from './kernel/log.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
+import { MemorySettings } from './memory/memory.settings.js';
 
 const Settings = z.object({
   ...ApiSettings.shape,
@@ -17,6 +19,8 @@ const Settings = z.object({
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
   ...TraceSettings.shape,
+  ...MemorySettings.shape,
+  ...MemAgentSettings.shape,
   ...LogSettings.shape,
   ...ClientSettings.shape,
 });
@@ -26,7 +30,7 @@ export const SETTING_NAMES = Object.keys(Settings.shape);
 
 export type Config = Readonly<z.output<typeof Settings> & { HOST: string }>;
 
-const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN/;
+const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN$/;
 
 export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable, as `NAME=` in a file leaves it, means unset.

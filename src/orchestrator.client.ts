@@ -13,7 +13,7 @@ const MAX_DEPTH = 80;
 const READ_MS = 30_000;
 /** The server itself waits up to a minute for Trace. */
 const READ_BACK_MS = 90_000;
-/** A verification says something after every page it has read. */
+/** Who works for long says something in between. */
 const SILENCE_MS = 600_000;
 /** The longest a task may take, and what the server takes to record the answer. */
 const LONGEST_TASK_SECONDS = 600;
@@ -48,6 +48,7 @@ export interface ContractsQuery {
 interface Call {
   readonly method: 'GET' | 'POST';
   readonly body?: unknown;
+  readonly accept?: string;
   readonly key?: string | undefined;
   readonly milliseconds: number;
   readonly signal?: AbortSignal | undefined;
@@ -91,17 +92,22 @@ export class OrchestratorClient {
   }
 
   /** The lines of POST /v1/verify, to be read with `readMessages`. */
-  async *verify(session: string | undefined): AsyncGenerator<Uint8Array> {
+  verify(session: string | undefined): AsyncGenerator<Uint8Array> {
+    return this.listen('v1/verify', { body: session === undefined ? {} : { session_id: session } });
+  }
+
+  /** The events of POST /v1/compress, to be read with `readEvents`. */
+  compress(body: { session_id: string; intent?: string | undefined }, require: 'llm' | undefined): AsyncGenerator<Uint8Array> {
+    return this.listen(`v1/compress${require ? `?require=${require}` : ''}`, { body, accept: 'text/event-stream' });
+  }
+
+  /** What the server says as it works; it is given up when it has been silent for too long. */
+  private async *listen(path: string, asked: Pick<Call, 'body' | 'accept'>): AsyncGenerator<Uint8Array> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), READ_MS);
-    const call: Call = {
-      method: 'POST',
-      body: session === undefined ? {} : { session_id: session },
-      milliseconds: 0,
-      signal: silence.signal,
-    };
+    const call: Call = { ...asked, method: 'POST', milliseconds: 0, signal: silence.signal };
     try {
-      const response = await this.send('v1/verify', call);
+      const response = await this.send(path, call);
       if (response.statusCode !== 200) throw this.refusal(response, await bounded(response.body));
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
         clearTimeout(timer);
@@ -135,14 +141,14 @@ export class OrchestratorClient {
   }
 
   /** `request` follows no redirects. */
-  private send(path: string, { method, body, key, signal }: Call): Promise<Dispatcher.ResponseData> {
+  private send(path: string, { method, body, accept = 'application/json', key, signal }: Call): Promise<Dispatcher.ResponseData> {
     const { url, token } = this.target;
     return request(new URL(path, url.endsWith('/') ? url : `${url}/`), {
       method,
       headersTimeout: 0,
       bodyTimeout: 0,
       headers: {
-        accept: 'application/json',
+        accept,
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(key !== undefined && { 'idempotency-key': key }),

@@ -42,6 +42,42 @@ export type ContractsPage = z.output<typeof ContractsPage>;
 
 export const Health = z.looseObject({ status: z.string(), service: z.literal('agent-orchestrator') });
 
+export const CompressProgress = z.looseObject({ step: z.string(), done: z.number(), total: z.number() });
+
+const Said = z.looseObject({ text: z.string(), contracts: z.array(z.string()) });
+
+export const Compressed = z.looseObject({
+  status: z.string(),
+  created: z.boolean(),
+  memory_block: z
+    .looseObject({
+      memory_block_id: z.string(),
+      summarizer: z.string(),
+      model: z.string().nullable(),
+      fallback: z.string().nullable(),
+      sentences: z.array(Said),
+      key_decisions: z.array(Said),
+      facts: z.array(Said),
+      preferences: z.array(Said),
+      open_questions: z.array(Said),
+      failures: z.array(Said),
+      coverage: z.number(),
+      not_covered: z.array(z.string()),
+      removed_total: z.number(),
+      from_seq: z.number(),
+      to_seq: z.number(),
+      tokens_in: z.number(),
+      tokens_out: z.number(),
+      cost: z.number().nullable(),
+      memagent: z.string(),
+    })
+    .nullable(),
+  error: z.string().nullable(),
+  code: z.string().optional(),
+});
+export type Compressed = z.output<typeof Compressed>;
+export type CompressProgress = z.output<typeof CompressProgress>;
+
 /** RFC 9457 with our `code`. */
 export const Problem = z.looseObject({
   title: z.string(),

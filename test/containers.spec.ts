@@ -6,7 +6,7 @@ import { SETTING_NAMES } from '../src/config.js';
 const read = (name: string) => readFileSync(join(__dirname, '..', name), 'utf8');
 const compose = parse(read('docker-compose.yml')) as {
   services: Record<
-    'orchestrator' | 'postgres' | 'trace',
+    'orchestrator' | 'postgres' | 'trace' | 'memagent',
     { environment: Record<string, string | null>; ports?: string[]; volumes: string[]; command?: string[] }
   >;
 };
@@ -25,12 +25,15 @@ describe('the containers', () => {
     expect(compose.services.postgres.ports).toBeUndefined();
   });
 
-  it('forward to the small Trace beside them, from a file that is there', () => {
-    const { orchestrator, trace } = compose.services;
-    expect(orchestrator.environment['TRACE_URL']).toContain('http://trace:8787');
-    const [from, to] = trace.volumes[0]!.split(':') as [string, string];
-    expect(existsSync(join(__dirname, '..', from, trace.command![1]!.slice(to.length + 1)))).toBe(true);
-    expect(trace.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
+  it.each([
+    ['trace', 'TRACE_URL', 'http://trace:8787'],
+    ['memagent', 'MEMAGENT_URL', 'http://memagent:8799'],
+  ] as const)('forward to the small %s beside them, from a file that is there', (name, setting, url) => {
+    const { orchestrator, [name]: peer } = compose.services;
+    expect(orchestrator.environment[setting]).toContain(url);
+    const [from, to] = peer.volumes[0]!.split(':') as [string, string];
+    expect(existsSync(join(__dirname, '..', from, peer.command![1]!.slice(to.length + 1)))).toBe(true);
+    expect(peer.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
   });
 
   it('are built from files that exist and that .dockerignore lets through', () => {

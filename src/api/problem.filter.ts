@@ -33,6 +33,7 @@ const STATUS: Record<ErrorCode, number> = {
   ledger_unavailable: 503,
   issuer_unavailable: 503,
   integration_unavailable: 503,
+  llm_unavailable: 503,
   overloaded: 503,
   shutting_down: 503,
   bad_configuration: 500,

@@ -37,6 +37,7 @@ export const EXAMPLE_DETAILS: Partial<Record<ErrorCode, string>> = {
   ledger_unavailable: 'the database does not answer: connect ECONNREFUSED 127.0.0.1:5432; try again',
   issuer_unavailable: 'the keys of https://login.example.com cannot be had: request timed out; nothing was recorded',
   integration_unavailable: 'Trace at http://localhost:8787: connect ECONNREFUSED 127.0.0.1:8787',
+  llm_unavailable: 'the language model cannot be had: it answered HTTP 529 overloaded_error: Overloaded',
   overloaded: 'too many requests are waiting; try again',
   shutting_down: 'the orchestrator is shutting down; nothing was recorded, try again',
 };

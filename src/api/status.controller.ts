@@ -47,7 +47,8 @@ export class StatusController {
       countOpen(this.db),
       contractTotals(this.db, caller.tenant),
     ]);
-    const trace = integrationStatus('trace', following, this.workers.status());
+    const workers = this.workers.status();
+    const [memagent, trace] = [integrationStatus('memagent', following, workers), integrationStatus('trace', following, workers)];
     return {
       orchestrator: {
         status: this.instance.fit ? 'running' : 'degraded',
@@ -58,7 +59,7 @@ export class StatusController {
       },
       agents: this.agents(),
       contracts: totals,
-      integrations: { memagent: { status: 'off' }, trace, all_healthy: allHealthy(trace) },
+      integrations: { memagent, trace, all_healthy: allHealthy(memagent, trace) },
       ledger: {
         events: size.sequenced + size.pending,
         sequenced: size.sequenced,
@@ -68,7 +69,7 @@ export class StatusController {
       },
       followers: following,
       parked: following.reduce((sum, f) => sum + f.parked, 0),
-      workers: this.workers.status(),
+      workers,
     };
   }
 

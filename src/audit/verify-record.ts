@@ -35,6 +35,9 @@ export interface Envelope {
   readonly _sd?: string[];
   readonly last_seq?: number;
   readonly last_head?: string;
+  readonly from_seq?: number;
+  readonly to_seq?: number;
+  readonly source_hash?: string;
 }
 
 type Members = Record<string, JsonValue>;
@@ -145,6 +148,9 @@ const RULES = new Map<string, (value: JsonValue) => boolean>([
   ['error_code', text],
   ['deadline', time],
   ['trace', matching(/^[0-9a-f]{32}$/)],
+  ['from_seq', positive],
+  ['to_seq', positive],
+  ['source_hash', hash],
   ['last_seq', positive],
   ['last_head', hash],
   ['_sd_alg', (v) => v === 'sha-256'],

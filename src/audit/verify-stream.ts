@@ -31,12 +31,16 @@ const KNOWN: Record<EventType, true> = {
   'log.started': true,
 };
 
+/** Hashes that are remembered for the memory blocks that name them; a block is recorded soon after what it is made of. */
+const HASHES = 10_000;
+
 export class StreamWalk {
   private seq = 0;
   private last: { id: string; hash: Buffer; column: Buffer } | null = null;
   private sealedAt: number | null = null;
   private baseSeen = false;
   private readonly open = new Map<string, number>();
+  private readonly hashes = new Map<number, { hash: Buffer; column: Buffer }>();
 
   constructor(
     readonly facts: StreamFacts,
@@ -50,6 +54,8 @@ export class StreamWalk {
     if (!this.takePlace(row, read, at)) return;
     this.live(read.envelope?.id ?? row.event_id, row, read.envelope, at);
     this.last = { id: row.event_id, hash: read.hash, column: row.hash };
+    this.hashes.set(this.seq, this.last);
+    if (this.hashes.size > HASHES) this.hashes.delete(this.hashes.keys().next().value!);
     const { head } = this.facts;
     if (head && !this.baseSeen && head.base.equals(read.hash) && this.seq < Number(head.seq)) this.baseSeen = true;
   }
@@ -107,6 +113,21 @@ export class StreamWalk {
       }
     }
     if (type === 'session.closed') this.seal(envelope, at);
+    if (type === 'session.compressed' && envelope !== null) this.compressed(envelope, at);
+  }
+
+  /** A memory block is made of what stands before it, and says by its hash which state that was. */
+  private compressed({ from_seq, to_seq, source_hash }: Envelope, at: Place): void {
+    const { report } = this;
+    if (to_seq === undefined || from_seq === undefined) return;
+    if (from_seq > to_seq || to_seq >= this.seq) {
+      report.invalid('lifecycle', at, `a memory block at seq ${this.seq} says it was made of seq ${from_seq} to ${to_seq}`);
+      return;
+    }
+    const source = this.hashes.get(to_seq);
+    if (source === undefined) report.notChecked(`source_hash of memory blocks recorded ${HASHES} events after their source`);
+    else if (source_hash !== source.hash.toString('hex') && source_hash !== source.column.toString('hex'))
+      report.invalid('lifecycle', at, `source_hash is ${show(source_hash)}, but seq ${to_seq} hashes to ${show(source.hash)}`);
   }
 
   private seal(envelope: Envelope | null, at: Place): void {

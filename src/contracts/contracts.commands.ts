@@ -7,6 +7,7 @@ import { Command, CommandHandler, EventBus, type ICommandHandler } from '@nestjs
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Metrics } from '../kernel/metrics.system.js';
+import { usedKeys } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
 import type { KeyClaim } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
@@ -121,6 +122,18 @@ export class ContractManager {
     if (!recorded)
       throw new OrchestratorError('internal', `the RESPONSE to ${asked.id} was refused as ${result.refusal.code}, but there is none`);
     return recorded;
+  }
+
+  /** What an idempotency key has been used for; null: it has not. */
+  async useOf(key: KeyClaim): Promise<KeyUsed | null> {
+    const [used] = await usedKeys(this.db, [key]);
+    return used ? { code: 'key_used', ...used } : null;
+  }
+
+  /** A contract and how it ended; null: it is open. */
+  async ended(request: string): Promise<{ asked: Asked; answer: RecordedAnswer } | null> {
+    const [asked, answer] = [await askedOf(this.db, request), await answerTo(this.db, request)];
+    return asked && answer ? { asked, answer } : null;
   }
 
   /** Closes a REQUEST whose owner is gone. Losing to the owner's own RESPONSE is fine. */

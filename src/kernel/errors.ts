@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'ledger_unavailable'
   | 'issuer_unavailable'
   | 'integration_unavailable'
+  | 'llm_unavailable'
   | 'overloaded'
   | 'shutting_down'
   /** The process cannot run as configured. */

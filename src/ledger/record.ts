@@ -43,6 +43,10 @@ export interface Members {
   trace?: string;
   /** session.closed: why. The seal's last_seq and last_head are set when it is stamped. */
   reason?: 'requested' | 'idle';
+  /** session.compressed: the places it was made of, and the hash of the record at to_seq. */
+  from_seq?: number;
+  to_seq?: number;
+  source_hash?: string;
   /** agent.*: the version of the description. */
   version?: string;
 }

@@ -4,21 +4,20 @@ import { Command, CommandHandler, EventsHandler, type ICommandHandler, type IEve
 import { AgentRegistry } from '../agents/directory.js';
 import { type Asked, failed, type Outcome } from '../contracts/contract.js';
 import { ContractManager, SessionCancelled } from '../contracts/contracts.commands.js';
-import { answerTo, askedOf, type RecordedAnswer } from '../contracts/contracts.postgres.js';
+import type { RecordedAnswer } from '../contracts/contracts.postgres.js';
 import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import { newId, newSalt } from '../kernel/ids.system.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Log } from '../kernel/log.system.js';
 import type { Caller } from '../kernel/principal.js';
-import { usedKeys } from '../ledger/append.postgres.js';
 import type { KeyClaim } from '../ledger/batch.js';
-import { Database } from '../ledger/database.postgres.js';
 import { Instance } from '../ledger/instance.worker.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Decision, route, type Wish } from '../routing/route.js';
 import { Calls } from './calls.system.js';
 import { fitOutput, unfitInput } from './fit.system.js';
+import { Recall, type Recalled } from './recall.js';
 
 export interface TaskRequest extends Wish {
   readonly session_id: string;
@@ -66,7 +65,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     private readonly contracts: ContractManager,
     private readonly calls: Calls,
     private readonly instance: Instance,
-    private readonly db: Database,
+    private readonly memory: Recall,
     private readonly log: Log,
   ) {}
 
@@ -88,6 +87,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     }
     const decision = route(request, this.registry);
     const { agent } = decision;
+    const memory = request.context['memory'] === true ? await this.memory.recall(caller.tenant, request.session_id) : undefined;
     const milliseconds = Math.round(request.timeout_seconds * 1000);
     const deadline = Date.now() + milliseconds;
     const claimed = key === undefined ? undefined : claim(caller, key, request);
@@ -103,7 +103,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
           cause: null,
           trace: caller.trace?.id ?? null,
         },
-        payload: payloadOf(caller, request, decision),
+        payload: { ...payloadOf(caller, request, decision), memory: memory === null ? null : memory?.reference },
         seconds: milliseconds / 1000,
         key: claimed,
       },
@@ -113,11 +113,11 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     if ('used' in result) return this.repeat(result.used, request);
     const { asked, stream } = result.opened;
     if (result.answer || !agent) return { asked, answer: result.answer! };
-    const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: request.context };
+    const context = withMemory(request, memory);
     const answered: Outcome = await this.calls.run({
       agent: agent.description.agent_id,
       client: agent.client,
-      task,
+      task: { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context },
       trace: caller.trace,
       stream,
       milliseconds,
@@ -129,9 +129,9 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
   /** A closed session takes no more work, but what it answered can still be asked for. */
   private async usedBefore(claimed: KeyClaim | undefined, error: Error) {
     const closed = error instanceof OrchestratorError && error.code === 'session_closed';
-    const [used] = closed && claimed ? await usedKeys(this.db, [claimed]) : [];
+    const used = closed && claimed ? await this.contracts.useOf(claimed) : null;
     if (!used) throw error;
-    return { used: { code: 'key_used' as const, ...used } };
+    return { used };
   }
 
   /** The key was used before: same body, same answer. */
@@ -139,13 +139,13 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     if (!used.body.equals(bodyHash(used.salt, request))) {
       throw new OrchestratorError('key_conflict', 'this Idempotency-Key was used with another body; use a new key for a new request');
     }
-    const [asked, answer] = [await askedOf(this.db, used.request), await answerTo(this.db, used.request)];
-    if (!asked || !answer) {
+    const ended = await this.contracts.ended(used.request);
+    if (!ended) {
       throw new OrchestratorError('key_in_flight', `the request with this Idempotency-Key is still running as contract ${used.request}`, {
         retryAfter: 1,
       });
     }
-    return { asked, answer, repeated: true };
+    return { ...ended, repeated: true };
   }
 }
 
@@ -164,6 +164,10 @@ function payloadOf(caller: Caller, request: TaskRequest, decision: Decision): Re
     principal: caller.principal ?? undefined,
   };
 }
+
+/** The agent gets the block, the record its reference: what the block says stands in the ledger already and never changes. */
+const withMemory = ({ context }: TaskRequest, memory: Recalled | null | undefined): Record<string, JsonValue> =>
+  memory === undefined ? context : { ...context, memory: memory === null ? null : memory.block };
 
 function claim(caller: Caller, key: string, request: TaskRequest): KeyClaim {
   const salt = Buffer.from(newSalt(), 'base64url');

@@ -81,8 +81,10 @@ describe('/openapi.json', () => {
       'GET /v1/health/ready',
       'GET /v1/sessions',
       'GET /v1/sessions/{id}',
+      'GET /v1/sessions/{id}/memory',
       'GET /v1/status',
       'GET /v1/trace',
+      'POST /v1/compress',
       'POST /v1/orchestrate',
       'POST /v1/sessions/{id}/close',
       'POST /v1/trace/audit',
@@ -105,7 +107,7 @@ describe('/openapi.json', () => {
         ]);
       }
       expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
-      expect([name, requestBody !== undefined]).toEqual([name, /^POST \/v1\/(orchestrate|verify|trace\/.*)$/.test(name)]);
+      expect([name, requestBody !== undefined]).toEqual([name, /^POST \/v1\/(compress|orchestrate|verify|trace\/.*)$/.test(name)]);
       for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
@@ -155,6 +157,10 @@ describe('/openapi.json', () => {
     const closedNow = await ao.post('/v1/sessions/s/close').expect(200);
     for (const answer of [one, failed, nobody]) expect(misfits(answerOf('POST /v1/orchestrate', 200), answer)).toEqual([]);
     expect(misfits(answerOf('POST /v1/sessions/{id}/close', 200), closedNow.body)).toEqual([]);
+    for (const _ of [1, 2]) {
+      const compressed = await ao.post('/v1/compress', { session_id: 's' }).expect(200);
+      expect(misfits(answerOf('POST /v1/compress', 200), compressed.body)).toEqual([]);
+    }
     await settled(ao.db);
     const asked: [string, string][] = [
       ['GET /v1/contracts', '/v1/contracts'],
@@ -166,6 +172,9 @@ describe('/openapi.json', () => {
       ['GET /v1/sessions', '/v1/sessions?limit=1'],
       ['GET /v1/sessions/{id}', '/v1/sessions/s'],
       ['GET /v1/sessions/{id}', '/v1/sessions/t'],
+      ['GET /v1/sessions/{id}/memory', '/v1/sessions/s/memory'],
+      ['GET /v1/sessions/{id}/memory', '/v1/sessions/s/memory?all=true'],
+      ['GET /v1/sessions/{id}/memory', '/v1/sessions/t/memory'],
       ['GET /v1/agents', '/v1/agents'],
       ['GET /v1/agents/{id}', '/v1/agents/agent_example_001'],
       ['GET /v1/agents/{id}', '/v1/agents/moody'],
@@ -195,6 +204,9 @@ describe('/openapi.json', () => {
       ['GET /v1/sessions', ao.get('/v1/sessions?cursor=x')],
       ['GET /v1/sessions/{id}', ao.get('/v1/sessions/never-opened')],
       ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
+      ['GET /v1/sessions/{id}/memory', ao.get('/v1/sessions/never-opened/memory')],
+      ['POST /v1/compress', ao.post('/v1/compress', { session_id: 'never-opened' })],
+      ['POST /v1/compress', ao.post('/v1/compress?require=llm', { session_id: 't' })],
       ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
       ['POST /v1/trace/replay', ao.post('/v1/trace/replay', { from: 0 })],
