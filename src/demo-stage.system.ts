@@ -9,6 +9,7 @@ import { OrchestratorError } from './kernel/errors.js';
 import { readLock } from './ledger/data-dir-lock.system.js';
 
 const EXAMPLE_AGENT = fileURLToPath(new URL('../data/example-agent.js', import.meta.url));
+const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url));
 /** A first start makes the database, which takes long where much else is going on. */
 const START_MS = 60_000;
 const COMMAND_MS = 60_000;
@@ -49,9 +50,23 @@ export class Stage {
     return stage;
   }
 
+  /** Starts one of the example peers on a free port; resolves with its URL. */
+  async peer(name: 'trace-server' | 'memagent-server', signal: AbortSignal): Promise<string> {
+    let url: string | undefined;
+    const peer = this.start([join(EXAMPLES, name, 'server.mjs')], { PORT: '0' });
+    peer.child.stdout!.on('data', (text: string) => (url ??= / listens on (\S+)/.exec(text)?.[1]));
+    let over: Ended | undefined;
+    void peer.ended.then((ended) => (over = ended));
+    for (const end = Date.now() + START_MS; Date.now() < end; await sleep(20, undefined, { signal })) {
+      if (url) return url;
+      if (over) throw new OrchestratorError('internal', `${name} ended with ${over.code}: ${over.stderr || over.stdout}`);
+    }
+    throw new OrchestratorError('internal', `${name} did not listen within ${START_MS / 1000} s`);
+  }
+
   /** The port on which the server listens. */
-  async serve(signal: AbortSignal): Promise<number> {
-    const server = this.spawn(['serve'], { ORCHESTRATOR_PORT: '0' });
+  async serve(settings: Record<string, string>, signal: AbortSignal): Promise<number> {
+    const server = this.spawn(['serve'], { ORCHESTRATOR_PORT: '0', ...settings });
     this.server = server;
     let over: Ended | undefined;
     void server.ended.then((ended) => (over = ended));
@@ -92,11 +107,15 @@ export class Stage {
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 });
   }
 
-  /** In the directory, where no .env is, and without the settings of whoever plays the demo: it must not touch his ledger. */
   private spawn(args: readonly string[], settings: Record<string, string>): Running {
+    return this.start([this.cli, ...args], settings);
+  }
+
+  /** In the directory, where no .env is, and without the settings of whoever plays the demo: it must not touch his ledger. */
+  private start(args: readonly string[], settings: Record<string, string>): Running {
     if (this.struck) throw new OrchestratorError('internal', 'the demo is over');
     const { PATH, HOME, TMPDIR, FORCE_COLOR, NO_COLOR } = this.env;
-    const child = spawn(process.execPath, [this.cli, ...args], {
+    const child = spawn(process.execPath, [...args], {
       cwd: this.directory,
       env: { PATH, HOME, TMPDIR, FORCE_COLOR, NO_COLOR, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],

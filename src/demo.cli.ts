@@ -12,7 +12,9 @@ const ENDED_BY = { SIGINT: 130, SIGTERM: 143 };
 
 export function demoCommand(terminal: Terminal, cli: string): Command {
   return new Command('demo')
-    .description('play the whole flow in front of you: start, tasks, a failing task, the record, verify, stop, a forgery')
+    .description(
+      'play the whole flow in front of you: start, tasks, a failing task, the record, its summary, its copy, verify, stop, a forgery',
+    )
     .option('--json', 'print one JSON object for each step, then a summary')
     .addHelpText('after', HELP)
     .action(async ({ json = false }: { json?: boolean }) => {
@@ -61,7 +63,8 @@ class Play {
   async all(signal: AbortSignal): Promise<void> {
     const { stage, narrator } = this;
     narrator.opening(stage.directory);
-    const port = await this.start(signal);
+    const peers = await this.peers(signal);
+    const port = await this.start(peers, signal);
     await this.curl(`http://127.0.0.1:${port}`, signal);
     const task = ['orchestrate', '--session', 'demo', '--capability'];
     await this.command('Another, with the command line', [...task, 'uppercase', 'text=prove it'], { shows: /"PROVE IT"/ });
@@ -72,7 +75,13 @@ class Play {
     await this.command('Who was asked to do what, and how did it end?', ['contracts', 'demo'], {
       shows: /echo.*completed.*uppercase.*completed.*failed/s,
     });
+    await this.command('What is worth remembering of it? Every sentence cites the contracts it rests on', ['compress', 'demo'], {
+      shows: /extract(ed|ive)/,
+    });
     await this.command('Has anybody changed the record? Derive every hash of it again', ['verify'], { shows: /VALID|"valid"/ });
+    await this.command('Trace had a copy sent to it meanwhile: is it the same?', ['trace', 'audit', '--session', 'demo'], {
+      shows: /same/i,
+    });
     await narrator.step('Stop it: running calls may finish, nothing accepted is lost', ['kill %1'], async () => {
       const { code, stdout, stderr } = await stage.stop();
       expect(code === 0, `the server ended with ${code}: ${stderr || stdout}`);
@@ -81,14 +90,33 @@ class Play {
     await this.forgery();
   }
 
-  private async start(signal: AbortSignal): Promise<number> {
+  private async peers(signal: AbortSignal): Promise<Record<string, string>> {
+    const settings: Record<string, string> = {};
+    await this.narrator.step(
+      'Two peers, from examples/: a Trace that will be sent every contract, and a MemAgent for what is worth remembering',
+      ['PORT=0 node examples/trace-server/server.mjs &', 'PORT=0 node examples/memagent-server/server.mjs &'],
+      async () => {
+        const [trace, memagent] = await Promise.all([this.stage.peer('trace-server', signal), this.stage.peer('memagent-server', signal)]);
+        Object.assign(settings, { TRACE_URL: trace, MEMAGENT_URL: memagent });
+        return { answer: this.json ? settings : `Trace listens on ${trace}, MemAgent on ${memagent}` };
+      },
+    );
+    return settings;
+  }
+
+  private async start(peers: Record<string, string>, signal: AbortSignal): Promise<number> {
     const { stage, narrator } = this;
     let port = 0;
     await narrator.step(
       'Start an orchestrator on a free port; its database is inside',
-      [`cd ${stage.directory}`, 'ORCHESTRATOR_PORT=0 agent-orchestrator serve &'],
+      [
+        `cd ${stage.directory}`,
+        `${Object.entries(peers)
+          .map(([name, value]) => `${name}=${value} `)
+          .join('')}ORCHESTRATOR_PORT=0 agent-orchestrator serve &`,
+      ],
       async () => {
-        port = await stage.serve(signal);
+        port = await stage.serve(peers, signal);
         const health = await (await clientOf(port)).health(signal);
         expect(health.status === 'healthy', `it is ${health.status}`);
         return {

@@ -49,7 +49,8 @@ describe('agent-orchestrator demo', () => {
       process.stdout.write(`demo: ${((performance.now() - since) / 1000).toFixed(1)} s\n`);
       expect([code, stderr]).toEqual([0, '']);
       const lines = [
-        '$ ORCHESTRATOR_PORT=0 agent-orchestrator serve &',
+        '$ PORT=0 node examples/trace-server/server.mjs &',
+        /\$ TRACE_URL=http:\S+ MEMAGENT_URL=http:\S+ ORCHESTRATOR_PORT=0 agent-orchestrator serve &/,
         /listens on http:\/\/127\.0\.0\.1:\d+, healthy/,
         /\$ curl -s http:\/\/127\.0\.0\.1:\d+\/v1\/orchestrate -H 'content-type: application\/json' -d '\{/,
         '"message": "Echo: Hello, world!"',
@@ -60,15 +61,19 @@ describe('agent-orchestrator demo', () => {
         'exit 3, ',
         '$ agent-orchestrator contracts demo',
         /translate +failed/,
+        '$ agent-orchestrator compress demo',
+        /extracted, of seq 1 to 6/,
         '$ agent-orchestrator verify',
         /^ {2}VALID$/m,
+        '$ agent-orchestrator trace audit --session demo',
+        'exit 0, ',
         '$ kill %1',
         'stopped in good order',
         'ALTER TABLE event DISABLE TRIGGER',
         '$ DATA_DIR=data/forged agent-orchestrator verify',
         /INVALID: first at event [0-9A-Z]{26}/,
         'exit 2, ',
-        /✔ 9 steps in \d+\.\d s/,
+        /✔ 12 steps in \d+\.\d s/,
       ];
       let at = 0;
       for (const line of lines) {
@@ -95,26 +100,30 @@ describe('agent-orchestrator demo', () => {
       expect(told.map(({ step, exit_code }) => [step, exit_code])).toEqual([
         [1, undefined],
         [2, undefined],
-        [3, 0],
-        [4, 3],
-        [5, 0],
+        [3, undefined],
+        [4, 0],
+        [5, 3],
         [6, 0],
         [7, 0],
-        [8, undefined],
-        [9, 2],
+        [8, 0],
+        [9, 0],
+        [10, 0],
+        [11, undefined],
+        [12, 2],
         [undefined, undefined],
       ]);
       for (const step of told.slice(0, -1)) {
         expect(step).toMatchObject({ title: expect.any(String), typed: expect.any(Array), milliseconds: expect.any(Number) });
       }
-      expect(told[1]).toMatchObject({ answer: { success: true, data: { message: 'Echo: Hello, world!' } } });
-      expect(told[4]).toMatchObject({
+      expect(told[2]).toMatchObject({ answer: { success: true, data: { message: 'Echo: Hello, world!' } } });
+      expect(told[5]).toMatchObject({
         answer: { session_id: 'demo', contracts: [{ status: 'completed' }, { status: 'completed' }, { status: 'failed' }] },
       });
-      expect(told[5]).toMatchObject({ answer: { verdict: 'valid' } });
-      const [forged] = (told[7]!['answer'] as { forged: string[] }).forged;
-      expect(told[8]).toMatchObject({ answer: { verdict: 'invalid', first: { event_id: forged } } });
-      expect(told.at(-1)).toEqual({ ok: true, steps: 9, milliseconds: expect.any(Number) });
+      expect(told[7]).toMatchObject({ answer: { verdict: 'valid' } });
+      expect(told[8]).toMatchObject({ answer: { verdict: 'same' } });
+      const [forged] = (told[10]!['answer'] as { forged: string[] }).forged;
+      expect(told[11]).toMatchObject({ answer: { verdict: 'invalid', first: { event_id: forged } } });
+      expect(told.at(-1)).toEqual({ ok: true, steps: 12, milliseconds: expect.any(Number) });
     },
     BOUND_MS,
   );
