@@ -126,14 +126,14 @@ function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'messa
 }
 
 /** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
-function rawOf(bytes: Buffer): JsonValue {
+export function rawOf(bytes: Buffer): JsonValue {
   const text = bytes.toString('utf8');
   return Buffer.from(text, 'utf8').equals(bytes)
     ? { encoding: 'utf-8', data: text }
     : { encoding: 'base64', data: bytes.toString('base64') };
 }
 
-const reason = (error: unknown): string => {
+export const reason = (error: unknown): string => {
   const { code, message } = error as { code?: string; message?: string };
   return code && !message?.includes(code) ? `${code} ${message}` : (message ?? String(error));
 };
