@@ -37,6 +37,8 @@ export class A2aCall {
   private readonly over = new AbortController();
   private readonly serviceParameters: Record<string, string>;
   private stopped = false;
+  /** How the stream broke, if it did. */
+  private broken: string | null = null;
 
   constructor(
     private readonly channel: Channel,
@@ -60,7 +62,7 @@ export class A2aCall {
       const raw = Array.isArray(said) ? [...said] : said; // of a stream that is still read to its end
       return { ...continuation({ contextId }), ...this.following.answer(), ...(raw !== undefined && { raw }) };
     } catch (error) {
-      const failure = this.wire.failed(error);
+      const failure = this.failed(error);
       // What the agent refused is not worth going back to; after anything else nobody knows.
       return { ...failure, ...continuation(failure.code === 'agent_failed' ? { contextId } : this.conversation) };
     }
@@ -93,6 +95,7 @@ export class A2aCall {
       }
     } catch (error) {
       if (!this.isLost() || this.following.runningTask === null) throw error;
+      this.broken = this.wire.failure!.message;
     }
     if (this.following.runningTask === null) throw new Error('the stream ended before the agent said anything');
   }
@@ -118,6 +121,14 @@ export class A2aCall {
   private take(said: unknown): void {
     this.following.add(toJsonValue(said));
     if (this.stopped) this.cancel();
+  }
+
+  /** An agent that does not know its task any more after a stream broke has died half-way, whatever it says. */
+  private failed(error: unknown) {
+    const failure = this.wire.failed(error);
+    if (this.broken === null) return failure;
+    const message = `the stream broke (${this.broken}), and then: ${failure.message}`;
+    return { ...failure, code: 'agent_unreachable' as const, message };
   }
 
   /** The last thing asked got no answer from the agent; perhaps the next one does. */

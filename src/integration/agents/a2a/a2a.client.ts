@@ -85,7 +85,11 @@ export class A2aClient extends AgentClient {
     const hasSchema = this.agent.description.capabilities.some(
       ({ name, input_schema }) => name === capability && input_schema !== undefined,
     );
-    return { skill: skill?.id ?? capability, hasSchema, inputModes: skill?.inputModes ?? card.defaultInputModes ?? [] };
+    return {
+      skill: skill?.id ?? capability,
+      hasSchema,
+      inputModes: skill?.inputModes?.length ? skill.inputModes : (card.defaultInputModes ?? []),
+    };
   }
 
   /** The card is served. Those who ask while a probe is under way share it. */
