@@ -69,7 +69,12 @@ export class Cards {
 
   private async get(url: string, signal: AbortSignal, etag?: string): Promise<Response> {
     try {
-      const headers = { accept: 'application/json', 'a2a-version': '1.0', ...(etag !== undefined && { 'if-none-match': etag }) };
+      const headers = {
+        accept: 'application/json',
+        'a2a-version': '1.0',
+        // fetch would add `no-cache`, on which many servers send all of it again.
+        ...(etag !== undefined && { 'if-none-match': etag, 'cache-control': 'max-age=0' }),
+      };
       return await this.fetchCard(url, { headers, signal });
     } catch (error) {
       throw unreachable(url, error);
