@@ -302,11 +302,44 @@ describe('an A2A agent that is not as it should be', () => {
     [404, 'agent_invalid_response'],
   ])('answers HTTP %d', async (status, code) => {
     const { call } = await bad(() => ({ status, type: 'text/plain', body: 'sorry' }));
-    expect(await call('x')).toMatchObject({ success: false, code, message: expect.stringContaining(`${status}`) });
+    const raw = { encoding: 'utf-8', data: 'sorry' };
+    expect(await call('x')).toMatchObject({ success: false, code, message: expect.stringContaining(`${status}`), raw });
   });
 
   it('redirects, which is not followed', async () => {
     const { call } = await bad(() => ({ status: 302, type: 'text/plain', body: '' }));
     expect(await call('x')).toMatchObject({ success: false, code: 'agent_unreachable', message: expect.stringContaining('redirects') });
+  });
+});
+
+describe('the health of an A2A agent', () => {
+  const description = { agent_id: 'a', name: 'A', description: '', version: '1.0.0', capabilities: [{ name: 'x', description: '' }] };
+  async function health(listener: RequestListener) {
+    const server = createServer(listener);
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    closing.push(() => new Promise((done) => void server.close(() => done()).closeAllConnections()));
+    return protocol.connect({ endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, description }).health();
+  }
+
+  it.each([
+    [200, { status: 'healthy', error: null }],
+    [404, { status: 'unhealthy', error: 'its agent card answered HTTP 404' }],
+    [500, { status: 'unhealthy', error: 'its agent card answered HTTP 500' }],
+  ])('follows HTTP %d of its card', async (status, expected) => {
+    expect(await health((_request, response) => response.writeHead(status).end())).toEqual(expected);
+  });
+
+  it('needs no more than the head of the answer', async () => {
+    const unending: RequestListener = (_request, response) => {
+      response.writeHead(200).write('{');
+    };
+    expect(await health(unending)).toEqual({ status: 'healthy', error: null });
+  });
+
+  it('is known within five seconds', async () => {
+    const from = performance.now();
+    const error = 'its agent card cannot be fetched: no answer within 5 s';
+    expect(await health(() => undefined)).toEqual({ status: 'unhealthy', error });
+    expect(performance.now() - from).toBeLessThan(5500);
   });
 });

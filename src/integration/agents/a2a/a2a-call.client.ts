@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentCard, Message, SendMessageRequest, StreamResponse, Task } from '@a2a-js/sdk';
 import { type Client, ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from '@a2a-js/sdk/client';
 import type { Answer, CallOptions } from '../../../agents/agent-client.js';
-import { type JsonValue, toJsonValue } from '../../../kernel/json.js';
+import type { JsonValue } from '../../../kernel/json.js';
 import type { Address } from './card.js';
 import { Following } from './following.js';
 import type { Conversation } from './question.js';
@@ -70,7 +70,7 @@ export class A2aCall {
 
   /** The SDK chooses the transport by the card; it is shown the one interface that was chosen. */
   private connect(wire: Wire): Promise<Client> {
-    const options = { fetchImpl: wire.fetch, legacyCompat: { enabled: true } };
+    const options = { ['fetchImpl']: wire.fetch, legacyCompat: { enabled: true } }; // the SDK's word, not ours
     const factory = new ClientFactory({ transports: [new JsonRpcTransportFactory(options), new RestTransportFactory(options)] });
     const { address, streaming } = this.channel;
     return factory.createFromAgentCard(AgentCard.fromJSON({ supportedInterfaces: [address], capabilities: { streaming } }));
@@ -119,7 +119,7 @@ export class A2aCall {
   }
 
   private take(said: unknown): void {
-    this.following.add(toJsonValue(said));
+    this.following.add(said);
     if (this.stopped) this.cancel();
   }
 

@@ -1,7 +1,6 @@
 /** Folds what an agent says in the course of one call: a message, or a task and what becomes of it. */
 import { z } from 'zod';
 import type { Answer, Progress } from '../../../agents/agent-client.js';
-import type { JsonValue } from '../../../kernel/json.js';
 import { Artifact, answerOfMessage, answerOfTask, isRunning, Message, type Part, Status, stateWord, Task } from './reading.js';
 
 const StatusUpdate = z.object({ taskId: z.string().min(1), contextId: z.string().optional(), status: Status });
@@ -29,7 +28,7 @@ export class Following {
   ) {}
 
   /** One thing the agent said, as JSON of A2A 1.0. */
-  add(said: JsonValue): void {
+  add(said: unknown): void {
     if (this.final) return;
     const parsed = Event.safeParse(said);
     if (!parsed.success) {
