@@ -178,7 +178,7 @@ describe('an A2A agent that is not as it should be', () => {
     rpc: (result: unknown) => string,
     method: string,
     id: number,
-  ) => { type?: string; status?: number; body: string; hold?: boolean };
+  ) => { type?: string; status?: number; body: string; hold?: boolean; die?: boolean };
 
   async function bad(said: Said, more: Json = {}): Promise<{ call: Calls; methods: string[] }> {
     const methods: string[] = [];
@@ -191,10 +191,11 @@ describe('an A2A agent that is not as it should be', () => {
           return void response.setHeader('content-type', 'application/json').end(JSON.stringify(card(url, more)));
         const { id, method } = JSON.parse(Buffer.concat(chunks).toString()) as { id: number; method: string };
         methods.push(method);
-        const { type, status, body, hold } = said((result) => JSON.stringify({ jsonrpc: '2.0', id, result }), method, id);
+        const { type, status, body, hold, die } = said((result) => JSON.stringify({ jsonrpc: '2.0', id, result }), method, id);
         response.writeHead(status ?? 200, { 'content-type': type ?? 'text/event-stream' });
         response.write(body);
-        if (!hold) response.end();
+        if (die) setTimeout(() => response.destroy(), 30);
+        else if (!hold) response.end();
       });
     };
     const server = createServer(listener);
@@ -252,6 +253,31 @@ describe('an A2A agent that is not as it should be', () => {
     expect(asked).toBeGreaterThan(3);
     expect(asked).toBeLessThan(12);
   });
+
+  it('breaks off a stream: its task is asked for, and nothing is lost', async () => {
+    const { call, methods } = await bad((rpc, method) =>
+      method === 'GetTask'
+        ? {
+            type: 'application/json',
+            body: rpc({ ...task('t1', 'COMPLETED').task, artifacts: [{ artifactId: 'a', parts: [{ data: 7 }] }] }),
+          }
+        : { body: events(rpc(task('t1', 'WORKING'))), die: true },
+    );
+    expect(await call('x')).toMatchObject({ success: true, data: 7 });
+    expect(methods).toEqual(['SendStreamingMessage', 'GetTask']);
+  });
+
+  it('breaks off a stream and never answers again: it is asked six times and then counts as gone', async () => {
+    const { call, methods } = await bad((rpc, method) =>
+      method === 'GetTask' ? { type: 'application/json', body: '', die: true } : { body: events(rpc(task('t1', 'WORKING'))), die: true },
+    );
+    expect(await call('x')).toMatchObject({
+      success: false,
+      code: 'agent_unreachable',
+      message: expect.stringContaining('the stream broke'),
+    });
+    expect(methods).toEqual(['SendStreamingMessage', ...Array<string>(6).fill('GetTask')]);
+  }, 15_000);
 
   it('names its task only after nobody waits any more: it is told all the same', async () => {
     const { call, methods } = await bad((rpc, method) => {
