@@ -4,16 +4,45 @@ import type { Task } from './agent.js';
 
 /** What came back from an agent, parsed and bounded. The words of `failed` are the contract's error codes. */
 export type Answer =
-  | { readonly success: true; readonly data: JsonValue }
-  | {
-      readonly success: false;
-      readonly code: AnswerFailure;
-      readonly message: string;
-      readonly data?: JsonValue;
-      readonly raw?: JsonValue;
-    };
+  | ({ readonly success: true; readonly data: JsonValue } & Said)
+  | ({ readonly success: false; readonly code: AnswerFailure; readonly message: string; readonly data?: JsonValue } & Said);
 
-export type AnswerFailure = 'agent_failed' | 'agent_threw' | 'agent_unreachable' | 'agent_invalid_response' | 'agent_response_too_large';
+export type AnswerFailure =
+  | 'agent_failed'
+  | 'agent_threw'
+  | 'agent_unreachable'
+  | 'agent_invalid_response'
+  | 'agent_response_too_large'
+  | 'input_required'
+  | 'auth_required'
+  | 'cancelled';
+
+/** What the agent said beside its data, one shape whatever the protocol. Recorded as payload of the RESPONSE. */
+export interface Said {
+  /** Its words, where it answered in words. */
+  readonly text?: string;
+  readonly files?: readonly FileReference[];
+  /** The answer as it came. */
+  readonly raw?: JsonValue;
+  /** How `raw` was read: which part became `data`, `text` and `files`. */
+  readonly read?: string;
+  /** Where the agent's conversation stands, in the protocol's own words. The next call to it in this session gets it back. */
+  readonly continuation?: JsonValue;
+}
+
+/** A file is not recorded, only what it takes to recognise it. */
+export interface FileReference {
+  readonly name?: string;
+  readonly media_type?: string;
+  /** Where the agent says it is; absent if it came inside the answer. */
+  readonly url?: string;
+  readonly size?: number;
+  /** Of the content that came inside the answer, hex. */
+  readonly sha256?: string;
+}
+
+/** What a call tells while it runs. Lost when nobody listens; never recorded. */
+export type Progress = { readonly status: string } | { readonly delta: string };
 
 /** Tells a call that its answer is no longer wanted. It makes an AbortSignal only for those who ask: one costs more than the rest of the call's bookkeeping. */
 export class Stop {
@@ -49,6 +78,9 @@ export interface CallOptions {
   readonly stop: Stop;
   /** The trace the call belongs to, sent on where the protocol has a place for it. */
   readonly trace: Trace | null;
+  /** From the agent's latest answer in this session; null if there was none, or it left none. */
+  readonly continuation?: JsonValue;
+  readonly progress?: (progress: Progress) => void;
 }
 
 export interface Health {

@@ -18,6 +18,10 @@ export type ErrorCode =
   | 'key_conflict'
   | 'key_in_flight'
   | 'integration_off'
+  /** An address the caller named: it may not be reached, or does not answer, or nothing we understand. */
+  | 'address_refused'
+  | 'agent_unreachable'
+  | 'agent_not_understood'
   /** Our fault or our peers': try again later. */
   | 'ledger_unavailable'
   | 'issuer_unavailable'

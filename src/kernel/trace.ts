@@ -29,3 +29,7 @@ export const traceparent = ({ id, sampled }: Trace, span: string): string => `00
 
 /** The span of a contract. Anybody can derive it from the record, and so find the contract that an agent's own trace names as its parent. */
 export const spanOf = (contractId: string): string => hash('sha256', contractId, 'hex').slice(0, 16);
+
+/** What an agent is told of the trace: the contract is the span that calls it. */
+export const traceHeaders = (trace: Trace | null, contractId: string): { traceparent?: string; tracestate?: string } =>
+  trace ? { traceparent: traceparent(trace, spanOf(contractId)), ...(trace.state && { tracestate: trace.state }) } : {};

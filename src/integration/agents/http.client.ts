@@ -7,7 +7,7 @@ import type { Task } from '../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
-import { spanOf, traceparent } from '../../kernel/trace.js';
+import { traceHeaders } from '../../kernel/trace.js';
 import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
 import { exchange, type HttpAnswer } from './exchange.client.js';
 
@@ -41,7 +41,7 @@ export class HttpClient extends AgentClient {
       'content-type': 'application/json',
       accept: 'application/json',
       'idempotency-key': task.task_id,
-      ...(trace && { traceparent: traceparent(trace, spanOf(task.task_id)), ...(trace.state && { tracestate: trace.state }) }),
+      ...traceHeaders(trace, task.task_id),
     };
     const path = `${this.path}/execute`;
     let answer: HttpAnswer;
@@ -126,14 +126,14 @@ function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'messa
 }
 
 /** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
-function rawOf(bytes: Buffer): JsonValue {
+export function rawOf(bytes: Buffer): JsonValue {
   const text = bytes.toString('utf8');
   return Buffer.from(text, 'utf8').equals(bytes)
     ? { encoding: 'utf-8', data: text }
     : { encoding: 'base64', data: bytes.toString('base64') };
 }
 
-const reason = (error: unknown): string => {
+export const reason = (error: unknown): string => {
   const { code, message } = error as { code?: string; message?: string };
   return code && !message?.includes(code) ? `${code} ${message}` : (message ?? String(error));
 };
