@@ -53,7 +53,7 @@ export class AppModule {
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
-        IntegrationModule.with(config.AGENTS_FILE),
+        IntegrationModule.with(config.AGENTS_FILE, (message) => log.warn(message)),
         OrchestrationModule,
       ],
       controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
