@@ -45,6 +45,7 @@ export class StdioWire implements Transport {
   ended: string | null = null;
   private process: ChildProcess | null = null;
   private readonly waiting = new Set<RequestId>();
+  private delivered: Promise<void> = Promise.resolve();
   private whenClosed: Promise<void> = Promise.resolve();
 
   constructor(private readonly what: Command) {}
@@ -62,8 +63,7 @@ export class StdioWire implements Transport {
       child.once('close', (code, signal) => {
         this.ended ??= signal ? `it was ended by ${signal}` : `it ended with code ${code}`;
         this.process = null;
-        closed();
-        this.onclose?.();
+        void this.delivered.then(() => this.onclose?.()).then(closed, closed);
       });
     });
     child.once('exit', () => {
@@ -102,7 +102,10 @@ export class StdioWire implements Transport {
       return;
     }
     const text = line.toString('utf8').trim();
-    if (!text.startsWith('{')) return text === '' ? undefined : this.what.log(`no message: ${text.slice(0, MAX_LOG_LINE)}`);
+    if (!text.startsWith('{')) {
+      if (text !== '') this.what.log(`no message: ${text.slice(0, MAX_LOG_LINE)}`);
+      return;
+    }
     let message: JSONRPCMessage;
     try {
       message = parseJSONRPCMessage(parseJson(text));
@@ -114,12 +117,17 @@ export class StdioWire implements Transport {
       return;
     }
     if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) this.waiting.delete(message.id as RequestId);
-    this.onmessage?.(message);
+    this.deliver(message);
   }
 
   private fail(id: RequestId, failure: OrchestratorError): void {
     this.waiting.delete(id);
-    this.onmessage?.({ jsonrpc: '2.0', id, error: { code: 0, message: failure.message, data: failure } });
+    this.deliver({ jsonrpc: '2.0', id, error: { code: 0, message: failure.message, data: failure } });
+  }
+
+  /** One at a time: the SDK forgets progress that is told in the same breath as the answer. */
+  private deliver(message: JSONRPCMessage): void {
+    this.delivered = this.delivered.then(() => this.onmessage?.(message)).catch((error: Error) => this.onerror?.(error));
   }
 
   /** Resolves when the process is gone. */
