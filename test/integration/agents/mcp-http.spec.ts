@@ -60,6 +60,35 @@ describe('a connection to an MCP server', () => {
     await until('it is healthy', async () => (await peer.client.health()).status === 'healthy', 1000);
   });
 
+  it('is given up at once when it is closed while it is opened', async () => {
+    const { client, close } = mcpClient(await serving(() => undefined));
+    const answer = add(client);
+    const from = performance.now();
+    setTimeout(() => void close(), 100);
+    expect(await answer).toMatchObject({ success: false, code: 'agent_unreachable' });
+    expect(performance.now() - from).toBeLessThan(1000);
+  });
+
+  it('to a server that has become one of the older era asks for the era again', async () => {
+    const discovered = {
+      resultType: 'complete',
+      supportedVersions: ['2026-07-28'],
+      capabilities: { tools: {} },
+      ttlMs: 0,
+      cacheScope: 'private',
+    };
+    const manners: Record<string, Manner> = {
+      'server/discover': (response, { id }) => answers(response, id, discovered),
+      'tools/call': (response) => void response.writeHead(400).end('no such version'),
+    };
+    const { client, close } = mcpClient(await legacy(manners));
+    closing.push(close);
+    expect(await add(client)).toMatchObject({ success: false, message: expect.stringContaining('HTTP 400') });
+    delete manners['server/discover'];
+    manners['tools/call'] = (response, { id }) => answers(response, id, { content: [] });
+    expect(await add(client)).toMatchObject({ success: true });
+  });
+
   it('gives its session back', async () => {
     const peer = await startMcp('v1-sessions');
     const { client, close } = mcpClient(peer.url!);

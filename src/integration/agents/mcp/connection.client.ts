@@ -2,7 +2,15 @@
  * One connection to one MCP server, opened when it is first needed, shared by all calls, opened anew after it broke. What was under way when
  * it broke has failed: nothing is sent twice.
  */
-import { Client, type PriorDiscovery, ProtocolError, SdkError, SdkErrorCode, type Transport } from '@modelcontextprotocol/client';
+import {
+  Client,
+  type PriorDiscovery,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  type Transport,
+} from '@modelcontextprotocol/client';
 import { OrchestratorError } from '../../../kernel/errors.js';
 
 export interface Wire extends Transport {
@@ -39,6 +47,7 @@ const ANSWERED: readonly SdkErrorCode[] = [SdkErrorCode.InvalidResult, SdkErrorC
 export class Connection {
   private opening: Promise<Opened> | null = null;
   private verdict: { readonly prior: PriorDiscovery; readonly until: number } | null = null;
+  private connecting: Wire | null = null;
   private closed = false;
   private deaths = 0;
   private paused: { readonly until: number; readonly why: string; readonly timer: NodeJS.Timeout } | null = null;
@@ -51,7 +60,11 @@ export class Connection {
     try {
       return await work(opened.client);
     } catch (error) {
-      if (!(error instanceof ProtocolError || (error instanceof SdkError && ANSWERED.includes(error.code)))) this.lose(opened);
+      if (breaks(error)) {
+        // A server that refuses what it said it speaks may have become another.
+        if (error instanceof SdkHttpError && opened.client.getProtocolEra() === 'modern') this.verdict = null;
+        this.lose(opened);
+      }
       throw error;
     } finally {
       opened.users -= 1;
@@ -80,7 +93,6 @@ export class Connection {
 
   private async connect(): Promise<Opened> {
     const known = this.verdict && Date.now() < this.verdict.until ? this.verdict.prior : undefined;
-    this.verdict = null; // whether it still holds is not sure before it served once more
     try {
       // Some servers end when they are asked anything before initialize: a new process is asked that first.
       return await this.connectWith(known).catch((error) => {
@@ -89,6 +101,7 @@ export class Connection {
         return this.connectWith({ kind: 'legacy' });
       });
     } catch (error) {
+      this.verdict = null;
       if (this.way.process) this.died((error as Error).message);
       throw error;
     }
@@ -103,6 +116,7 @@ export class Connection {
       },
     );
     const wire = this.way.wire();
+    this.connecting = wire;
     const opened: Opened = { client, since: Date.now(), users: 0, lost: false };
     client.onclose = () => {
       this.lose(opened);
@@ -115,13 +129,12 @@ export class Connection {
       client.onclose = () => undefined;
       await wire.close();
       throw wire.ended ? new OrchestratorError('agent_unreachable', wire.ended, { cause: error }) : error;
+    } finally {
+      this.connecting = null;
     }
     if (this.closed) await client.close();
     const discover = client.getDiscoverResult();
-    this.verdict = {
-      prior: discover ? { kind: 'modern', discover } : { kind: 'legacy' },
-      until: Date.now() + VERDICT_MS,
-    };
+    if (!prior) this.verdict = { prior: discover ? { kind: 'modern', discover } : { kind: 'legacy' }, until: Date.now() + VERDICT_MS };
     return opened;
   }
 
@@ -152,8 +165,16 @@ export class Connection {
   async close(): Promise<void> {
     this.closed = true;
     clearTimeout(this.paused?.timer);
+    await this.connecting?.close();
     const opened = await this.opening?.catch(() => null);
     await opened?.client.close().catch(() => undefined);
     await this.way.close?.();
   }
+}
+
+/** Not the server's answer is at fault, but the way to it. */
+function breaks(error: unknown): boolean {
+  if (error instanceof ProtocolError) return false;
+  if (error instanceof OrchestratorError) return error.code === 'agent_unreachable';
+  return !(error instanceof SdkError && ANSWERED.includes(error.code));
 }
