@@ -39,7 +39,7 @@ describe('MCP servers as agents', () => {
   });
 
   it.each(['remote', 'local'])('fail in their own words (%s)', async (agent) => {
-    expect(await ask(agent, 'fail')).toMatchObject({ success: false, error_code: 'agent_failed', error: 'no such city' });
+    expect(await ask(agent, 'fail')).toMatchObject({ success: false, error_code: 'agent_failed', error: 'no such planet' });
   });
 
   it.each(['remote', 'local'])('learn that their time is over (%s)', async (agent) => {

@@ -38,6 +38,9 @@ export interface McpPeer {
   heard(): Heard[];
   /** The server ends and comes back, and remembers nothing. */
   restart(): Promise<void>;
+  /** The same in two steps; over standard streams it comes back by itself. */
+  stop?(): Promise<void>;
+  start?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -125,6 +128,8 @@ async function overHttp(kind: Kind, file: string, heard: () => Heard[]): Promise
       await kill();
       await launch(port);
     },
+    stop: kill,
+    start: async () => void (await launch(port)),
     async close() {
       await close();
       await kill();

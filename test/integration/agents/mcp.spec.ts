@@ -3,10 +3,31 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Progress, Stop } from '../../../src/agents/agent-client.js';
 import { HTTP_KINDS, type Kind, type McpPeer, STDIO_KINDS, startMcp, task } from '../../support/mcp.js';
 import { until } from '../../support/orchestrator.js';
+import { agentPortSuite } from '../agent-port.suite.js';
 
 const call = (peer: McpPeer, name: string, parameters = {}, more: object = {}): Promise<Answer> =>
   peer.client.call(task(name, parameters), { stop: new Stop(), trace: null, ...more });
 const called = (peer: McpPeer, name: string) => peer.heard().filter((what) => what.called === name).length;
+
+for (const kind of [...HTTP_KINDS, ...STDIO_KINDS]) {
+  // Garbage comes from servers made by hand (mcp-http, mcp-stdio); progress over MCP has no deltas, see below.
+  const overStreams = kind.endsWith('stdio');
+  agentPortSuite(
+    `over MCP, ${kind}`,
+    async () => {
+      const peer = await startMcp(kind);
+      const { client, stop, start, close } = peer;
+      return {
+        client,
+        cancelled: () => peer.heard().flatMap(({ cancelled }) => cancelled ?? []),
+        lastId: () => peer.heard().findLast((what) => what.called)?.task,
+        ...(stop && start && { stop, start }),
+        close,
+      };
+    },
+    overStreams ? ['garbage', 'progress', 'half', 'restart'] : ['garbage', 'progress'],
+  );
+}
 
 describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind) => {
   let peer: McpPeer;
@@ -31,7 +52,7 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
       { type: 'text', text: 'first' },
       { type: 'text', text: 'second' },
     ];
-    const answer = await call(peer, 'words');
+    const answer = await call(peer, 'two_words');
     expect(answer).toMatchObject({
       success: true,
       data: { content },
@@ -40,13 +61,12 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
     });
   });
 
-  it('is not guessed at: words that look like data stay words, words that look like an error are no error', async () => {
+  it('is not guessed at: words that look like data stay words', async () => {
     expect(await call(peer, 'json_text')).toMatchObject({
       success: true,
       data: { content: [{ type: 'text' }] },
       text: '{"looks":"like data"}',
     });
-    expect(await call(peer, 'sorry')).toMatchObject({ success: true, text: 'Error: everything is broken' });
     expect(await call(peer, 'nothing')).toMatchObject({ success: true, data: { content: [] } });
   });
 
@@ -54,8 +74,8 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
     expect(await call(peer, 'fail')).toMatchObject({
       success: false,
       code: 'agent_failed',
-      message: 'no such city',
-      data: { city: 'Atlantis' },
+      message: 'no such planet',
+      data: { planet: 'Vulcan' },
       raw: { isError: true },
     });
   });
@@ -104,15 +124,6 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
     expect(seen).toEqual([{ status: 'step 1' }, { status: 'step 2' }]);
   });
 
-  it('answers calls at once, each its own', async () => {
-    const sums = await Promise.all(Array.from({ length: 20 }, (_, a) => call(peer, 'add', { a, b: 1 })));
-    expect(sums.map((answer) => answer.data)).toEqual(Array.from({ length: 20 }, (_, a) => ({ sum: a + 1 })));
-  });
-
-  it('may be slow', async () => {
-    expect(await call(peer, 'slow', { ms: 300 })).toMatchObject({ text: 'at last' });
-  });
-
   it('learns that a call is cancelled, whose caller waits no longer', async () => {
     const stop = new Stop();
     const answer = peer.client.call(task('hang', {}, `C-${kind}`), { stop, trace: null });
@@ -134,7 +145,7 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
     expect(called(peer, 'add')).toBe(before);
   });
 
-  it('is held to 4 MiB', async () => {
+  it('is held to 4 MiB and stays usable', async () => {
     expect(await call(peer, 'huge')).toMatchObject({
       success: false,
       code: 'agent_response_too_large',
@@ -150,10 +161,6 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
       code: 'agent_invalid_response',
       raw: { encoding: 'utf-8', data: expect.stringContaining('"value"') },
     });
-  });
-
-  it('is healthy', async () => {
-    expect(await peer.client.health()).toEqual({ status: 'healthy', error: null });
   });
 
   it('may end in the middle of a call: the call failed, is not made again, and the next one is served', async () => {

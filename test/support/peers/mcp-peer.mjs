@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const [kind, port = '0'] = process.argv.slice(2);
 const log = (what) => process.env.PEER_LOG && appendFileSync(process.env.PEER_LOG, `${JSON.stringify(what)}\n`);
 
+/** The response to the latest request over HTTP. */
+let latest;
+
 const object = { type: 'object' };
 const tools = [
   {
@@ -33,9 +36,24 @@ const tools = [
       },
     },
   },
-  ...['words', 'json_text', 'slow', 'hang', 'fail', 'sorry', 'huge', 'steps', 'gallery', 'throws', 'seen', 'die', 'deep', 'nothing'].map(
-    (name) => ({ name, inputSchema: object }),
-  ),
+  ...[
+    'echo',
+    'words',
+    'two_words',
+    'json_text',
+    'slow',
+    'hang',
+    'fail',
+    'half',
+    'huge',
+    'steps',
+    'gallery',
+    'throws',
+    'seen',
+    'die',
+    'deep',
+    'nothing',
+  ].map((name) => ({ name, inputSchema: object })),
 ];
 
 async function act(name, { arguments: given = {}, _meta }, { signal, notify, headers }) {
@@ -44,21 +62,26 @@ async function act(name, { arguments: given = {}, _meta }, { signal, notify, hea
   switch (name) {
     case 'add':
       return text(JSON.stringify({ sum: given.a + given.b }), { structuredContent: { sum: given.a + given.b } });
+    case 'echo':
+      return text('', { structuredContent: given });
     case 'words':
+      return text('Error: out of cheese');
+    case 'two_words':
       return { content: [...text('first').content, ...text('second').content] };
     case 'json_text':
       return text('{"looks":"like data"}');
     case 'slow':
-      await sleep(given.ms);
-      return text('at last');
+      await sleep(500);
+      return text('', { structuredContent: { slow: true } });
     case 'hang':
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       log({ cancelled: _meta?.['agent-orchestrator/task_id'] });
       return text('too late');
     case 'fail':
-      return text('no such city', { isError: true, structuredContent: { city: 'Atlantis' } });
-    case 'sorry':
-      return text('Error: everything is broken');
+      return text('no such planet', { isError: true, structuredContent: { planet: 'Vulcan' } });
+    case 'half':
+      latest.destroy();
+      return text('nobody hears this');
     case 'huge':
       return text('x'.repeat(5 * 1024 * 1024));
     case 'steps':
@@ -176,6 +199,7 @@ if (kind.endsWith('stdio')) {
 } else {
   const handle = await http();
   const server = createServer((request, response) => {
+    latest = response;
     log({ method: request.method, path: request.url, mcp: request.headers['mcp-method'], session: request.headers['mcp-session-id'] });
     if (request.url !== '/mcp') return response.writeHead(404).end();
     handle(request, response).catch((error) => response.destroy(error));
