@@ -86,7 +86,7 @@ export class AppModule {
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
-        IntegrationModule.with(config.AGENTS_FILE),
+        IntegrationModule.with(config.AGENTS_FILE, (message) => log.warn({}, message)),
         MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
         OrchestrationModule,
         TraceModule.with(config, log),

@@ -43,12 +43,13 @@ export interface Server {
 export async function startServer(config: Config, log: Log, broken: (error: Error) => void = () => undefined): Promise<Server> {
   const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info({}, message), failed: broken });
   let app: NestFastifyApplication | undefined;
+  let agents: ConfiguredAgent[] = [];
   try {
     if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');
     app = await createApp({ config, ledger, owner: newId(), log, metrics: new Metrics() });
     const workers = app.get(Workers);
     await workers.start();
-    const agents = await app.get(AgentSource).load();
+    agents = await app.get(AgentSource).load();
     for (const agent of agents) await app.get(CommandBus).execute(new RegisterAgent(agent));
     await app.listen(config.ORCHESTRATOR_PORT, config.HOST);
     const url = await app.getUrl();
@@ -62,6 +63,7 @@ export async function startServer(config: Config, log: Log, broken: (error: Erro
       .drain()
       .catch(() => undefined);
     await app?.close().catch(() => undefined);
+    await Promise.all(agents.map(({ client }) => client.close()));
     await ledger.close().catch(() => undefined);
     throw error;
   }
@@ -80,7 +82,7 @@ function closing(
     clearTimeout(cut);
     await held.deaf?.();
     await app.get(Workers).drain();
-    for (const agent of held.agents) await agent.client.close();
+    await Promise.all(held.agents.map(({ client }) => client.close()));
     await held.ledger.close();
   };
   return () => {

@@ -5,10 +5,10 @@ import { ConfiguredAgents } from './agents/configured-agents.system.js';
 /** Every outgoing connection. */
 @Module({})
 export class IntegrationModule {
-  static with(agentsFile: string): DynamicModule {
+  static with(agentsFile: string, log: (message: string) => void): DynamicModule {
     return {
       module: IntegrationModule,
-      providers: [{ provide: AgentSource, useFactory: () => new ConfiguredAgents(agentsFile) }],
+      providers: [{ provide: AgentSource, useFactory: () => new ConfiguredAgents(agentsFile, { log }) }],
       exports: [AgentSource],
     };
   }

@@ -22,3 +22,11 @@ export function readAnswer(value: JsonValue): Answer {
   const message = answer.error ?? 'the agent gave no reason';
   return { success: false, code: 'agent_failed', message, ...(answer.data !== undefined && { data: answer.data }) };
 }
+
+/** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
+export function rawOf(bytes: Buffer): JsonValue {
+  const text = bytes.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(bytes)
+    ? { encoding: 'utf-8', data: text }
+    : { encoding: 'base64', data: bytes.toString('base64') };
+}

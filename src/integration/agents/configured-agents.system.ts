@@ -1,4 +1,4 @@
-/** Reads data/agents.json: agents in this process by module, agents over HTTP by endpoint. */
+/** Reads data/agents.json: agents in this process by module, agents elsewhere by protocol. */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,41 +7,62 @@ import { Agent, AgentDescription } from '../../agents/agent.js';
 import { AgentSource, type ConfiguredAgent } from '../../agents/agent-source.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
+import { Endpoint } from './endpoint.js';
 import { HttpClient } from './http.client.js';
 import { InProcessClient, textOf } from './in-process.client.js';
+import { ConfiguredMcp, mcpAgent } from './mcp/configured-mcp.system.js';
 
 /** For a module that waits for something at its top level. */
 const LOAD_MS = 30_000;
 
 const Module = z.strictObject({ module: z.string().min(1) });
-const Remote = AgentDescription.extend({
-  protocol: z.literal('http').default('http'),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-    .refine((url) => !/[@?#]/.test(url), 'must be a plain URL without user, password, query and fragment'),
-}).strict();
+const Http = AgentDescription.extend({ protocol: z.literal('http').default('http'), endpoint: Endpoint }).strict();
 const AgentsFile = z.strictObject({ agents: z.array(z.record(z.string(), z.unknown())).max(1000) });
 
+type Entry = z.output<typeof AgentsFile>['agents'][number];
+
 export class ConfiguredAgents extends AgentSource {
+  /** Who makes an agent of an entry, by the entry's `protocol`. null: left out, as the log says. */
+  private readonly protocols: Record<string, (entry: Entry, where: string) => Promise<ConfiguredAgent | null>> = {
+    http: async (entry, where) => httpAgent(this.check(Http, entry, where)),
+    mcp: (entry, where) => mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log),
+  };
+
+  private readonly loadMs: number;
+  private readonly log: (message: string) => void;
+
   constructor(
     private readonly file: string,
-    private readonly loadMs = LOAD_MS,
+    { loadMs = LOAD_MS, log = () => undefined }: { loadMs?: number; log?: (message: string) => void } = {},
   ) {
     super();
+    this.loadMs = loadMs;
+    this.log = log;
   }
 
   async load(): Promise<ConfiguredAgent[]> {
     const { agents } = this.check(AgentsFile, await this.read(), 'its content');
-    const loaded: ConfiguredAgent[] = [];
-    for (const [i, entry] of agents.entries()) {
-      const where = `agents.${i}`;
-      if ('module' in entry) loaded.push(await this.inProcess(this.check(Module, entry, where).module));
-      else loaded.push(remote(this.check(Remote, entry, typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : where)));
+    const made = await Promise.allSettled(agents.map((entry, i) => this.agent(entry, `agents.${i}`)));
+    const loaded = made.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : []));
+    try {
+      for (const one of made) if (one.status === 'rejected') throw one.reason;
+      const ids = loaded.map((a) => a.description.agent_id);
+      const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+      if (twice) throw this.wrong(`agent id "${twice}" stands there twice; every agent needs its own`);
+    } catch (error) {
+      await Promise.all(loaded.map(({ client }) => client.close())); // some have started processes
+      throw error;
     }
-    const ids = loaded.map((a) => a.description.agent_id);
-    const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-    if (twice) throw this.wrong(`agent id "${twice}" stands there twice; every agent needs its own`);
     return loaded;
+  }
+
+  private async agent(entry: Entry, at: string): Promise<ConfiguredAgent | null> {
+    if ('module' in entry) return this.inProcess(this.check(Module, entry, at).module);
+    const where = typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : at;
+    const protocol = String(entry['protocol'] ?? 'http');
+    const make = Object.hasOwn(this.protocols, protocol) ? this.protocols[protocol] : undefined;
+    if (!make) throw this.wrong(`${where} is wrong: protocol: "${protocol}" is none of ${Object.keys(this.protocols).join(', ')}`);
+    return make(entry, where);
   }
 
   private async read(): Promise<unknown> {
@@ -112,6 +133,6 @@ export class ConfiguredAgents extends AgentSource {
   }
 }
 
-function remote({ protocol, endpoint, ...description }: z.output<typeof Remote>): ConfiguredAgent {
+function httpAgent({ protocol, endpoint, ...description }: z.output<typeof Http>): ConfiguredAgent {
   return { description, protocol, endpoint, client: new HttpClient(endpoint) };
 }

@@ -8,7 +8,7 @@ import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '.
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { traceHeaders } from '../../kernel/trace.js';
-import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
+import { MAX_ANSWER_BYTES, rawOf, readAnswer } from './answer.js';
 import { exchange, type HttpAnswer } from './exchange.client.js';
 
 const CONNECT_MS = 5000;
@@ -123,14 +123,6 @@ function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'messa
       `the agent answered with content-encoding ${String(encoding).slice(0, MAX_SHOWN)}, which nobody asked for; answer without`,
     );
   return null;
-}
-
-/** The answer byte for byte: as text where it is UTF-8, otherwise as base64. */
-export function rawOf(bytes: Buffer): JsonValue {
-  const text = bytes.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(bytes)
-    ? { encoding: 'utf-8', data: text }
-    : { encoding: 'base64', data: bytes.toString('base64') };
 }
 
 export const reason = (error: unknown): string => {

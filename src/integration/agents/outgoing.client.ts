@@ -41,6 +41,9 @@ export class Outgoing {
     const connect = buildConnector({ timeout: CONNECT_MS });
     this.dispatcher = new Agent({
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       connect: (options, done) => {
         this.resolve(options.hostname).then(
           // The certificate is still checked against the name.

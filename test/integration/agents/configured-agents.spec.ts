@@ -141,7 +141,7 @@ describe('the agents file', () => {
     await writeFile(join(directory, 'waits.mjs'), 'await new Promise(() => setTimeout(() => undefined, 5000));');
     await writeFile(file, '{"agents":[{"module":"./waits.mjs"}]}');
     const code = `const { ConfiguredAgents } = await import(process.argv[1]);
-      await new ConfiguredAgents(process.argv[2], 100).load().catch((error) => console.log(error.message));
+      await new ConfiguredAgents(process.argv[2], { loadMs: 100 }).load().catch((error) => console.log(error.message));
       process.exit();`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, LOADER, file]);
     expect(stdout).toMatch(/waits\.mjs" cannot be loaded: it is not ready after 100 ms/);

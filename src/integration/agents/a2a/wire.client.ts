@@ -5,7 +5,8 @@
 import type { Answer } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJson, parseJsonBytes } from '../../../kernel/json.js';
-import { rawOf, reason } from '../http.client.js';
+import { rawOf } from '../answer.js';
+import { reason } from '../http.client.js';
 import { EventStream } from '../server-sent-events.js';
 import { withoutFiles } from './reading.js';
 
