@@ -74,11 +74,15 @@ export class AcpServer {
     });
   }
 
-  /**
-   * The JSON document at a path; 'unchanged' if it still has this etag; null if there is no such document. Throws `agent_unreachable`,
-   * `address_refused` or `agent_not_understood`.
-   */
-  async document(request: Request, stop: Stop): Promise<Document | 'unchanged' | null> {
+  /** The JSON document at a path; null if there is none. Throws `agent_unreachable`, `address_refused` or `agent_not_understood`. */
+  async document(request: Request, stop: Stop): Promise<Document | null> {
+    const document = await this.changed(request, undefined, stop);
+    return document === 'unchanged' ? null : document;
+  }
+
+  /** The same, unless it still has this etag. */
+  async changed(asked: Request, etag: string | undefined, stop: Stop): Promise<Document | 'unchanged' | null> {
+    const request = etag === undefined ? asked : { ...asked, headers: { ...asked.headers, 'if-none-match': etag } };
     const where = `${request.method} ${this.origin}${this.path}${request.path}`;
     let answer: HttpAnswer;
     try {
@@ -91,7 +95,7 @@ export class AcpServer {
     }
     const moved = redirect(answer);
     if (moved !== null) throw new OrchestratorError('address_refused', `${where}: ${moved}`);
-    if (answer.status === 304) return 'unchanged';
+    if (answer.status === 304 && etag !== undefined) return 'unchanged';
     if (answer.status !== 200 || encoded(answer) !== null || !isType(answer, 'application/json')) return null;
     try {
       const json = parseJsonBytes(answer.bytes) as JsonValue;
@@ -130,15 +134,6 @@ export class AcpServer {
       ...(json !== undefined && { body: json }),
     };
   }
-}
-
-/** Eight at a time. */
-export async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values();
-  const worker = async () => {
-    for (const item of waiting) await work(item);
-  };
-  await Promise.all(Array.from({ length: 8 }, worker));
 }
 
 function textOf(decoder: InstanceType<typeof TextDecoder>, chunk: Buffer): string {

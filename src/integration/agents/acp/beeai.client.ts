@@ -10,14 +10,13 @@ import type { AgentProtocol, Discovered, Discovery } from '../../../agents/agent
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type Failure, traceparent } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
-import { AcpServer, type Document, forEach, type Request } from './acp-server.client.js';
+import { AcpServer, type Document, type Request } from './acp-server.client.js';
 import { Continuation, described, inputOf, Listing, Manifest, resumeOf, wordsOf } from './beeai.js';
 import { BeeAiRun } from './beeai-run.client.js';
+import { everyone, listed, PAGE } from './listing.js';
 import { OpenRun } from './open-run.client.js';
-import { addressOf, failed, invalid, readJson } from './reading.client.js';
+import { addressOf, failed, invalid, issueOf, readJson } from './reading.client.js';
 
-const MAX_AGENTS = 1000;
-const PAGE = 100;
 const FIRST_POLL_MS = 50;
 const MOST_POLL_MS = 2000;
 /** In a row: a run of hours must not end by one lost packet. */
@@ -33,29 +32,30 @@ export class BeeAiProtocol implements AgentProtocol {
     await this.outgoing.check(url);
     const { base, agent } = addressOf(url);
     const server = new AcpServer(this.outgoing, base);
-    const headers = etag === undefined ? {} : { 'if-none-match': etag };
     if (agent !== null) {
-      const document = await server.document({ method: 'GET', path: `/agents/${agent}`, headers }, stop);
-      if (document === null || document === 'unchanged') return document;
-      if (!Manifest.safeParse(document.json).success) return null;
-      return { agents: [understood(base, document)], ...(document.etag !== undefined && { etag: document.etag }) };
+      const manifest = await server.changed({ method: 'GET', path: `/agents/${agent}` }, etag, stop);
+      if (manifest === null || manifest === 'unchanged') return manifest;
+      if (!Manifest.safeParse(manifest.json).success) return null;
+      return { agents: [understood(base, manifest)], ...(manifest.etag !== undefined && { etag: manifest.etag }) };
     }
-    const listed = await listing(server, stop, headers);
-    if (listed === null || listed === 'unchanged') return listed;
-    const agents = new Map<string, Discovered>();
-    const skipped = new Map<string, string>();
-    await forEach(listed.names, async (name) => {
-      try {
-        const document = await server.document({ method: 'GET', path: `/agents/${encodeURIComponent(name)}` }, stop);
-        if (document === null || document === 'unchanged') skipped.set(name, `agent "${name}" is listed, but has no manifest`);
-        else agents.set(name, understood(base, document));
-      } catch (error) {
-        if (!(error instanceof OrchestratorError) || error.code !== 'agent_not_understood') throw error;
-        skipped.set(name, `agent "${name}": ${error.message}`);
-      }
+    const pageAt = (offset: number): Request => ({ method: 'GET', path: `/agents?limit=${PAGE}&offset=${offset}` });
+    const first = await server.changed(pageAt(0), etag, stop);
+    if (first === 'unchanged') return first;
+    const found = await listed(
+      async (offset) => {
+        const page = offset === 0 ? first : await server.document(pageAt(offset), stop);
+        return Listing.safeParse(page?.json).data?.agents ?? null;
+      },
+      (listing) => Manifest.safeParse(listing).data?.name,
+    );
+    if (!found) return null;
+    const discovery = await everyone(found, async (name) => {
+      const manifest = await server.document({ method: 'GET', path: `/agents/${name}` }, stop);
+      if (!manifest) throw new OrchestratorError('agent_not_understood', 'it is listed, but has no manifest');
+      return understood(base, manifest);
     });
-    const inOrder = <T>(found: Map<string, T>) => listed.names.flatMap((name) => found.get(name) ?? []);
-    return { agents: inOrder(agents), skipped: [...inOrder(skipped), ...listed.skipped], ...(listed.etag && { etag: listed.etag }) };
+    // An etag of the first page says nothing of the others.
+    return { ...discovery, ...(first?.etag !== undefined && found.names.length < PAGE && { etag: first.etag }) };
   }
 
   connect({ endpoint, description }: { endpoint: string; description: KnownDescription }): AgentClient {
@@ -140,37 +140,10 @@ class BeeAiClient extends AgentClient {
   async close(): Promise<void> {}
 }
 
-async function listing(server: AcpServer, stop: Stop, headers: Record<string, string>) {
-  const names = new Set<string>();
-  const skipped: string[] = [];
-  for (let offset = 0; ; offset += PAGE) {
-    const path = `/agents?limit=${PAGE}&offset=${offset}`;
-    const document = await server.document({ method: 'GET', path, headers: offset === 0 ? headers : {} }, stop);
-    if (document === 'unchanged') return document;
-    const page = Listing.safeParse(document?.json).data;
-    if (!page) return null;
-    const known = names.size;
-    const here = page.agents.map((agent) => Manifest.safeParse(agent).data?.name ?? null);
-    if (offset === 0 && here.every((name) => name === null)) return null; // some other list of agents, or an empty one
-    for (const [i, name] of here.entries()) {
-      if (name === null) skipped.push(`agent ${offset + i + 1} of the list has no manifest of ACP 0.2`);
-      else if (here.indexOf(name) < i) skipped.push(`agent "${name}" is listed twice`);
-      else if (names.size < MAX_AGENTS) names.add(name);
-    }
-    // A server that knows no paging answers every page with all it has.
-    const more = page.agents.length === PAGE && names.size > known;
-    if (more && names.size < MAX_AGENTS) continue;
-    if (names.size === MAX_AGENTS) skipped.push(`of more than ${MAX_AGENTS} agents only the first ${MAX_AGENTS} are taken`);
-    return { names: [...names], skipped, etag: offset === 0 ? document?.etag : undefined };
-  }
-}
-
 /** Throws `agent_not_understood`. */
 function understood(base: string, { json, bytes, media_type }: Document): Discovered {
   const manifest = Manifest.safeParse(json);
-  const description = manifest.success
-    ? described(manifest.data)
-    : manifest.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+  const description = manifest.success ? described(manifest.data) : issueOf(manifest.error);
   if (!manifest.success || typeof description === 'string')
     throw new OrchestratorError('agent_not_understood', `its manifest cannot be used: ${description as string}`);
   return { description, endpoint: `${base}/agents/${manifest.data.name}`, document: { media_type, bytes } };
