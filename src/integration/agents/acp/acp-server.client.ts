@@ -52,7 +52,6 @@ export class AcpServer {
     return new Promise((resolve, reject) => {
       const end = new Stop();
       stop.onStop((why) => end.stop(why));
-      let heard = false;
       let last = false;
       const decoder = new TextDecoder('utf-8', { fatal: true });
       const parser = createParser({
@@ -62,15 +61,14 @@ export class AcpServer {
         },
       });
       const onData = (chunk: Buffer, head: HttpHead) => {
-        if (last || head.status !== 200 || encoded(head) !== null || !isType(head, 'text/event-stream')) return;
-        heard = true;
+        if (last || !isStream(head)) return;
         parser.feed(textOf(decoder, chunk));
         if (!last) return;
-        resolve({ ...head, heard, bytes: Buffer.alloc(0) });
+        resolve({ ...head, heard: true, bytes: Buffer.alloc(0) });
         setTimeout(() => end.stop(new Error('everything was said')), LINGER_MS).unref();
       };
       const exchanged = exchange(this.outgoing.dispatcher, { ...this.exchangeOf(request, MAX_ANSWER_BYTES), onData }, end);
-      exchanged.then((answer) => resolve({ ...answer, heard }), reject);
+      exchanged.then((answer) => resolve({ ...answer, heard: isStream(answer) }), reject);
     });
   }
 
@@ -143,6 +141,8 @@ function textOf(decoder: InstanceType<typeof TextDecoder>, chunk: Buffer): strin
     throw new OrchestratorError('invalid_json', 'the agent streams what is not UTF-8', { cause });
   }
 }
+
+const isStream = (head: HttpHead) => head.status === 200 && encoded(head) === null && isType(head, 'text/event-stream');
 
 function isType({ headers }: HttpHead, type: string): boolean {
   const said = String(headers['content-type'] ?? '')

@@ -23,7 +23,7 @@ export class BeeAiRun {
     else if (event.type === 'error') {
       const message = wordsOf(event.error ?? null) ?? 'the agent gave no reason';
       this.answer = { success: false, code: 'agent_failed', message, raw: json };
-    } else if (event.run !== undefined) this.take(event.run);
+    } else if (event.run !== undefined) this.take(event.run, !['run.created', 'run.in-progress'].includes(event.type));
     else if (event.type === 'message.part' && event.part) {
       const delta = deltaOf(event.part);
       if (delta !== null) this.told.progress?.({ delta });
@@ -31,8 +31,8 @@ export class BeeAiRun {
     return this.answer !== null;
   }
 
-  /** The run as the agent says it stands. */
-  take(json: JsonValue): void {
+  /** The run as the agent says it stands. What comes with an event that ends nothing (`ends`) is the run at some other time, perhaps. */
+  take(json: JsonValue, ends = true): void {
     const run = Run.safeParse(json);
     if (!run.success) {
       this.answer = invalid(`the run cannot be read: ${issueOf(run.error)}`, json);
@@ -46,7 +46,7 @@ export class BeeAiRun {
       this.id = run_id;
       this.told.open.named(run_id);
       this.told.progress?.({ status });
-      this.answer = answered(run.data, json);
+      if (ends) this.answer = answered(run.data, json);
     }
   }
 }
