@@ -118,13 +118,15 @@ describe.each(DIALECTS)('discovery of %s', (_name, protocol, { entry, serve }) =
   });
 
   it('says of an address where nobody speaks HTTP that it is unreachable', async () => {
-    const port = await listening(createTcpServer((socket) => socket.end('SSH-2.0-x\r\n')));
+    const port = await listening(createTcpServer((socket) => socket.resume().end('SSH-2.0-x\r\n')));
     expect(await refusal(protocol.discover(`http://127.0.0.1:${port}`, { stop: new Stop() }))).toMatchObject({ code: 'agent_unreachable' });
   });
 
   it('says of an address with a broken TLS or without a name that it is unreachable', async () => {
     const port = await listening(createTlsServer({})); // no certificate
-    expect(await refusal(protocol.discover(`https://127.0.0.1:${port}`, { stop: new Stop() }))).toMatchObject({ code: 'agent_unreachable' });
+    expect(await refusal(protocol.discover(`https://127.0.0.1:${port}`, { stop: new Stop() }))).toMatchObject({
+      code: 'agent_unreachable',
+    });
     const nowhere = await refusal(protocol.discover('http://no-such-host.invalid', { stop: new Stop() }));
     expect(nowhere).toMatchObject({ code: 'agent_unreachable', message: expect.stringContaining('no-such-host.invalid') });
   });
