@@ -67,7 +67,7 @@ describe('an AGNTCY agent', () => {
 
   it('answers values as data; values that are a text are words as well', async () => {
     expect(await call({ do: 'text value' })).toMatchObject({ success: true, data: 'four', text: 'four' });
-    expect(await call({ do: 'greet' })).toMatchObject({ success: true, data: null, text: 'Hello, Ada!' });
+    expect(await call({ do: 'greet' })).toMatchObject({ success: true, data: { text: 'Hello, Ada!' }, text: 'Hello, Ada!' });
   });
 
   it('that interrupts ends as input_required, and the next call in the session resumes it', async () => {

@@ -1,5 +1,5 @@
-/** What holds for an agent behind any of the three protocols called ACP, in the order of the claims of every adapter. */
-import type { KnownDescription } from '../../../src/agents/agent.js';
+/** What holds for an agent behind any of the three protocols called ACP: the suite of the port, and what it does not ask. */
+import { AgentDescription, type KnownDescription } from '../../../src/agents/agent.js';
 import { type AgentClient, type Answer, type CallOptions, type Progress, Stop } from '../../../src/agents/agent-client.js';
 import type { AgentProtocol, Discovery } from '../../../src/agents/agent-protocol.js';
 import { AgntcyProtocol } from '../../../src/integration/agents/acp/agntcy.client.js';
@@ -10,14 +10,13 @@ import type { AcpPeer } from '../../support/peers/acp-peer.js';
 import { startAgntcy } from '../../support/peers/agntcy-peer.js';
 import { startBeeAi } from '../../support/peers/beeai-peer.js';
 import { startInvoke } from '../../support/peers/invoke-peer.js';
+import { agentPortSuite, SKILLS } from '../agent-port.suite.js';
 
 interface Dialect {
   readonly start: (port?: number) => Promise<AcpPeer>;
   readonly protocol: (outgoing: Outgoing) => AgentProtocol;
   /** How the agent hears that a call is called off. */
   readonly calledOff: (peer: AcpPeer) => readonly string[];
-  /** What it says when it lives. */
-  readonly health: string;
 }
 
 const DIALECTS: [string, Dialect][] = [
@@ -27,7 +26,6 @@ const DIALECTS: [string, Dialect][] = [
       start: startAgntcy,
       protocol: (outgoing) => new AgntcyProtocol(outgoing),
       calledOff: (peer) => peer.hungUp,
-      health: 'GET /agents/3f8a1c52-8a52-4d2c-9a3c-0d5a8f6f1b11',
     },
   ],
   [
@@ -36,7 +34,6 @@ const DIALECTS: [string, Dialect][] = [
       start: (port) => startBeeAi({ ...(port && { port }) }),
       protocol: (outgoing) => new BeeAiProtocol(outgoing),
       calledOff: (peer) => peer.cancelled,
-      health: 'GET /ping',
     },
   ],
   [
@@ -45,10 +42,40 @@ const DIALECTS: [string, Dialect][] = [
       start: (port) => startInvoke({ ...(port && { port }) }),
       protocol: (outgoing) => new InvokeProtocol(outgoing),
       calledOff: (peer) => peer.hungUp,
-      health: 'GET /health',
     },
   ],
 ];
+
+/** Beside its own skills, what the suite of the port asks for. */
+function withSkills(description: AgentDescription): KnownDescription {
+  const tags = ['streaming-values', 'streaming-custom'];
+  return AgentDescription.parse({ ...description, capabilities: Object.keys(SKILLS).map((name) => ({ name, tags })) });
+}
+
+for (const [name, { start, protocol }] of DIALECTS)
+  agentPortSuite(
+    name,
+    async () => {
+      let peer = await start();
+      const outgoing = new Outgoing(['loopback']);
+      const { agents } = (await protocol(outgoing).discover(peer.url, { stop: new Stop() })) as Discovery;
+      const { endpoint, description } = agents[0]!;
+      return {
+        client: protocol(outgoing).connect({ endpoint, description: withSkills(description) }),
+        cancelled: () => peer.unwanted,
+        lastId: () => peer.asked.findLast(({ headers }) => headers['idempotency-key'])?.headers['idempotency-key'] as string,
+        stop: () => peer.close(),
+        start: async () => {
+          peer = await start(Number(new URL(peer.url).port));
+        },
+        close: async () => {
+          await outgoing.close();
+          await peer.close();
+        },
+      };
+    },
+    name === 'acp-invoke' ? ['progress'] : [], // its stream has steps, no pieces of the answer
+  );
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -61,7 +88,7 @@ const until = async (holds: () => boolean) => {
   expect(holds()).toBe(true);
 };
 
-describe.each(DIALECTS)('an agent over %s', (name, { start, protocol, calledOff, health }) => {
+describe.each(DIALECTS)('an agent over %s', (name, { start, protocol, calledOff }) => {
   let peer: AcpPeer;
   let client: AgentClient;
   let outgoing: Outgoing;
@@ -107,23 +134,13 @@ describe.each(DIALECTS)('an agent over %s', (name, { start, protocol, calledOff,
     expect(headers['traceparent']).toBe(`00-${trace}-${trace.slice(16)}-01`);
   });
 
-  it('may take its time', async () => {
-    expect(await call({ do: 'slow' })).toMatchObject({ success: true, data: { slow: true } });
+  it('may take its time while somebody listens', async () => {
     expect(await call({ do: 'slow' }, { progress: () => undefined })).toMatchObject({ success: true, data: { slow: true } });
   });
 
-  it.each(['hang', 'never'])('that does not answer (%s) is left as soon as the call is stopped', async (manner) => {
+  it('hears that a call is called off while somebody listens', async () => {
     const stop = new Stop();
-    const answer = call({ do: manner }, { stop });
-    setTimeout(() => stop.stop(new Error('enough')), 100);
-    const from = performance.now();
-    expect(await answer).toMatchObject({ success: false });
-    expect(performance.now() - from).toBeLessThan(600);
-  });
-
-  it.each([undefined, () => undefined])('hears that a call is called off', async (progress) => {
-    const stop = new Stop();
-    const answer = call({ do: 'never' }, { stop, ...(progress && { progress }) });
+    const answer = call({ do: 'never' }, { stop, progress: () => undefined });
     await until(() => peer.asked.some(({ path }) => /runs|invoke/.test(path)));
     await new Promise((resolve) => setTimeout(resolve, 50));
     stop.stop(new Error('enough'));
@@ -144,10 +161,6 @@ describe.each(DIALECTS)('an agent over %s', (name, { start, protocol, calledOff,
       message: expect.stringContaining('division by zero'),
     });
     expect(peer.faults).toEqual([]);
-  });
-
-  it('that says its error as an ordinary message is taken at its word', async () => {
-    expect(await call({ do: 'error as text' })).toMatchObject({ success: true, text: 'Error: division by zero' });
   });
 
   it.each(['huge', 'endless'])('that answers too much (%s) is cut off', async (manner) => {
@@ -179,21 +192,6 @@ describe.each(DIALECTS)('an agent over %s', (name, { start, protocol, calledOff,
 
   it('that wants to know who calls says so', async () => {
     expect(await call({ do: 'who are you' })).toMatchObject({ success: false, code: 'auth_required' });
-  });
-
-  it('that dies half-way through its answer is unreachable', async () => {
-    expect(await call({ do: 'dies' })).toMatchObject({ success: false, code: 'agent_unreachable' });
-  });
-
-  it('that is gone is unreachable and ill, and well again when it is back', async () => {
-    const port = Number(new URL(peer.url).port);
-    await peer.close();
-    expect(await call({ do: 'add', a: 1, b: 2 })).toMatchObject({ success: false, code: 'agent_unreachable' });
-    expect(await client.health()).toMatchObject({ status: 'unhealthy', error: expect.stringContaining(`${health} failed`) });
-    const again = await start(port);
-    closing.push(() => again.close());
-    expect(await call({ do: 'add', a: 1, b: 2 })).toMatchObject({ success: true, data: { sum: 3 } });
-    expect(await client.health()).toEqual({ status: 'healthy', error: null });
   });
 
   it('tells how it goes on to who listens, and answers the same', async () => {

@@ -16,6 +16,8 @@ export interface AcpPeer {
   readonly asked: Asked[];
   /** Paths whose caller hung up before they were answered. */
   readonly hungUp: string[];
+  /** Idempotency keys of those whose caller hung up, and of runs the agent was told to cancel. */
+  readonly unwanted: string[];
   /** Runs the agent was told to cancel. */
   readonly cancelled: string[];
   /** How either side broke the protocol, in words. */
@@ -39,7 +41,11 @@ export async function startAcpPeer(handle: Handler, port = 0): Promise<AcpPeer> 
         body: text === '' ? undefined : JSON.parse(text),
       };
       peer.asked.push(asked);
-      response.on('close', () => response.writableFinished || peer.hungUp.push(asked.path));
+      response.on('close', () => {
+        if (response.writableFinished) return;
+        peer.hungUp.push(asked.path);
+        peer.unwanted.push(String(asked.headers['idempotency-key']));
+      });
       handle(asked, response, peer);
     });
   });
@@ -52,6 +58,7 @@ export async function startAcpPeer(handle: Handler, port = 0): Promise<AcpPeer> 
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked: [],
     hungUp: [],
+    unwanted: [],
     cancelled: [],
     faults: [],
     close: () =>
@@ -98,6 +105,20 @@ export const RAW: Record<string, (response: ServerResponse) => void> = {
   'proxy error': (response) => void response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad Gateway</h1>'),
 };
 
+/** What the suite of the port asks for by the name of a capability, in the words of this agent. */
+const BY_CAPABILITY: Record<string, string> = {
+  slow: 'slow',
+  hang: 'never',
+  fail: 'no planet',
+  words: 'cheese',
+  huge: 'huge',
+  garbage: 'garbage',
+  half: 'dies',
+  progress: 'progress',
+};
+export const asWished = (capability: unknown, parameters: Record<string, unknown>): Record<string, unknown> =>
+  typeof capability === 'string' && Object.hasOwn(BY_CAPABILITY, capability) ? { do: BY_CAPABILITY[capability] } : parameters;
+
 /** What an honest agent does with its parameters. */
 export interface Thought {
   readonly data?: unknown;
@@ -108,14 +129,21 @@ export interface Thought {
 }
 
 export function think(parameters: Record<string, unknown>): Thought {
-  if (typeof parameters['text'] === 'string') return { words: ['Hello, ', `${parameters['text']}!`] };
+  if (typeof parameters['text'] === 'string' && Object.keys(parameters).length === 1)
+    return { words: ['Hello, ', `${parameters['text']}!`] };
   switch (parameters['do']) {
     case 'add':
       return { data: { sum: Number(parameters['a']) + Number(parameters['b']) } };
     case 'greet':
       return { words: ['Hello, ', 'Ada!'] };
     case 'slow':
-      return { data: { slow: true }, afterMs: 400 };
+      return { data: { slow: true }, afterMs: 500 };
+    case 'no planet':
+      return { error: 'no such planet' };
+    case 'cheese':
+      return { words: ['Error: ', 'out of cheese'] };
+    case 'progress':
+      return { words: ['Hel', 'lo'], data: { said: 'Hello' } };
     case 'never':
       return { afterMs: 3_600_000 };
     case 'fail':

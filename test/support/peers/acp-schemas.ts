@@ -70,7 +70,7 @@ const runCreate = members(
     input: anything,
     metadata: object,
     config: object,
-    stream_mode: { enum: ['values', 'custom', null] },
+    stream_mode: { anyOf: [{ enum: ['values', 'custom', null] }, list({ enum: ['values', 'custom'] })] },
     on_disconnect: { enum: ['cancel', 'continue'] },
     on_completion: { enum: ['delete', 'keep'] },
   },

@@ -1,7 +1,7 @@
 /** A test agent of the Agent Connect Protocol 0.2.3 (AGNTCY): honest unless its parameters ask for a lie. */
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { type AcpPeer, type Asked, held, json, RAW, startAcpPeer, think } from './acp-peer.js';
+import { type AcpPeer, type Asked, asWished, held, json, RAW, startAcpPeer, think } from './acp-peer.js';
 
 export const AGENT = '3f8a1c52-8a52-4d2c-9a3c-0d5a8f6f1b11';
 const ref = { name: 'org.example.math', version: '2.1.0', url: 'http://localhost:1/not-believed' };
@@ -32,12 +32,13 @@ export function startAgntcy(port?: number): Promise<AcpPeer> {
   function start({ body, path }: Asked, response: ServerResponse, peer: AcpPeer) {
     held(peer, 'agntcy:create', body);
     if (body.agent_id !== undefined && body.agent_id !== AGENT) return refuse(peer, response, 404, `no agent ${body.agent_id}`);
-    const raw = RAW[body.input.do];
+    const parameters = asWished(body.metadata?.capability, body.input);
+    const raw = RAW[String(parameters['do'])];
     if (raw) return raw(response);
     const now = new Date().toISOString();
     const run = { run_id: randomUUID(), agent_id: AGENT, created_at: now, updated_at: now, status: 'pending', creation: body };
-    runs.set(run.run_id, { run, parameters: body.input });
-    (path === '/runs/stream' ? stream : wait)(run, body.input, { response, peer });
+    runs.set(run.run_id, { run, parameters });
+    (path === '/runs/stream' ? stream : wait)(run, parameters, { response, peer });
   }
 
   return startAcpPeer((asked, response, peer) => {

@@ -1,7 +1,7 @@
 /** A test agent of the Agent Communication Protocol 0.2 (BeeAI): honest unless its parameters ask for a lie. */
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { type AcpPeer, type Asked, held, json, RAW, startAcpPeer, think } from './acp-peer.js';
+import { type AcpPeer, type Asked, asWished, held, json, RAW, startAcpPeer, think } from './acp-peer.js';
 
 type Mode = 'sync' | 'async' | 'stream';
 interface Run {
@@ -44,14 +44,15 @@ const FILES = [
 /** `answersAs`: a mode the server answers in whatever it was asked for. */
 export function startBeeAi({ answersAs, port }: { answersAs?: Mode; port?: number } = {}): Promise<AcpPeer> {
   const runs = new Map<string, Run>();
+  const keys = new Map<string, string>();
 
-  function start({ body }: Asked, response: ServerResponse, peer: AcpPeer) {
+  function start({ body, headers }: Asked, response: ServerResponse, peer: AcpPeer) {
     held(peer, 'bee:create', body);
     const known = MANIFESTS.some(({ name }) => name === body.agent_name);
     if (!known) return refuse(peer, response, 404, { code: 'not_found', message: `Agent ${body.agent_name} not found` });
     const [part] = body.input[0].parts;
-    const parameters = part.content_type === 'text/plain' ? { text: part.content } : JSON.parse(part.content);
-    const raw = RAW[parameters.do];
+    const parameters = asWished(part.name, part.content_type === 'text/plain' ? { text: part.content } : JSON.parse(part.content));
+    const raw = RAW[String(parameters['do'])];
     if (raw) return raw(response);
     const run: Run = {
       agent_name: body.agent_name,
@@ -62,6 +63,7 @@ export function startBeeAi({ answersAs, port }: { answersAs?: Mode; port?: numbe
       created_at: new Date().toISOString(),
     };
     runs.set(run.run_id, run);
+    keys.set(run.run_id, String(headers['idempotency-key']));
     answer(run, parameters, { mode: answersAs ?? body.mode, response, peer });
   }
 
@@ -98,6 +100,7 @@ export function startBeeAi({ answersAs, port }: { answersAs?: Mode; port?: numbe
     if (!run) return refuse(peer, response, 404, { code: 'not_found', message: `Run ${id} not found` });
     if (path.endsWith('/cancel')) {
       peer.cancelled.push(id);
+      peer.unwanted.push(keys.get(id)!);
       run.status = 'cancelling';
       return json(response, run, 202);
     }
@@ -138,9 +141,9 @@ function answer(run: Run, parameters: Record<string, unknown>, to: { mode: Mode;
   if (lie === 'error event') return tell({ type: 'error', error: { code: 'server_error', message: 'out of memory' } });
   const { data, words, error, question, afterMs } = think(parameters);
   const conclude = () => {
-    const parts = words?.map((content) => ({ content_type: 'text/plain', content })) ?? [
-      { content_type: 'application/json', content: JSON.stringify(data ?? null) },
-    ];
+    const spoken = words?.map((content) => ({ content_type: 'text/plain', content })) ?? [];
+    const structured = { content_type: 'application/json', content: JSON.stringify(data ?? null) };
+    const parts = words && data === undefined ? spoken : [...spoken, structured];
     const said = lie === 'files' ? FILES : lie === 'broken part' ? [{ content_type: 'application/json', content: '{"a":' }] : parts;
     if (question !== undefined) {
       run.await_request = { type: 'message', message: { role: 'agent', parts: [{ content_type: 'text/plain', content: question }] } };

@@ -1,7 +1,7 @@
 /** A test agent of the plain /invoke dialect: honest unless its parameters ask for a lie. */
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { type AcpPeer, json, RAW, startAcpPeer, think } from './acp-peer.js';
+import { type AcpPeer, asWished, json, RAW, startAcpPeer, think } from './acp-peer.js';
 
 const input_schema = { type: 'object', required: ['do'] };
 const output_schema = { type: ['object', 'string'] };
@@ -30,9 +30,10 @@ export function startInvoke({ describedBy = '/capabilities', port }: { described
     if (path !== '/invoke') return json(response, { error: 'Not Found', code: '404' }, 404);
     for (const member of Object.keys(body))
       if (!['input', 'config', 'stream', 'capability'].includes(member)) peer.faults.push(`/invoke has no member ${member}`);
-    const raw = RAW[body.input.do];
+    const parameters = asWished(body.capability, body.input);
+    const raw = RAW[String(parameters['do'])];
     if (raw) return raw(response);
-    (body.stream ? stream : answer)(body.input, response);
+    (body.stream ? stream : answer)(parameters, response);
   }, port);
 }
 
@@ -44,7 +45,7 @@ function answer(parameters: Record<string, unknown>, response: ServerResponse) {
   if (parameters['do'] === 'error in 200') return json(response, { error: 'quota', code: '429', details: null });
   setTimeout(() => {
     if (error !== undefined) json(response, { error, code: '500', details: { at: 'divide' } }, 500);
-    else json(response, invoked(words?.join('') ?? data));
+    else json(response, invoked(data ?? words?.join('')));
   }, afterMs ?? 0).unref();
 }
 
@@ -57,7 +58,7 @@ function stream(parameters: Record<string, unknown>, response: ServerResponse) {
   if (parameters['do'] === 'dies half-way') return void setTimeout(() => response.destroy(), 30);
   if (parameters['do'] === 'ends half-way') return void response.end('data: [DONE]\n\n');
   setTimeout(() => {
-    tell(error !== undefined ? { status: 'error', error } : { status: 'completed', result: invoked(words?.join('') ?? data) });
+    tell(error !== undefined ? { status: 'error', error } : { status: 'completed', result: invoked(data ?? words?.join('')) });
     response.end('data: [DONE]\n\n');
   }, afterMs ?? 0).unref();
 }

@@ -30,6 +30,8 @@ export interface Document {
 export class AcpServer {
   private readonly origin: string;
   private readonly path: string;
+  /** Of exchanges under way; null when closed. */
+  private ends: Set<Stop> | null = new Set();
 
   constructor(
     private readonly outgoing: Outgoing,
@@ -41,7 +43,14 @@ export class AcpServer {
   }
 
   ask(request: Request, stop: Stop, maxBytes = MAX_ANSWER_BYTES): Promise<HttpAnswer> {
-    return exchange(this.outgoing.dispatcher, this.exchangeOf(request, maxBytes), stop);
+    return this.exchange(this.exchangeOf(request, maxBytes), stop, new Stop());
+  }
+
+  /** Hangs up whatever is under way. The sockets themselves belong to Outgoing. */
+  close(): void {
+    const { ends } = this;
+    this.ends = null;
+    for (const end of ends ?? []) end.stop(closed());
   }
 
   /**
@@ -51,7 +60,6 @@ export class AcpServer {
   listen(request: Request, stop: Stop, hear: (data: string) => boolean): Promise<HttpAnswer & { heard: boolean }> {
     return new Promise((resolve, reject) => {
       const end = new Stop();
-      stop.onStop((why) => end.stop(why));
       let last = false;
       const decoder = new TextDecoder('utf-8', { fatal: true });
       const parser = createParser({
@@ -67,7 +75,7 @@ export class AcpServer {
         resolve({ ...head, heard: true, bytes: Buffer.alloc(0) });
         setTimeout(() => end.stop(new Error('everything was said')), LINGER_MS).unref();
       };
-      const exchanged = exchange(this.outgoing.dispatcher, { ...this.exchangeOf(request, MAX_ANSWER_BYTES), onData }, end);
+      const exchanged = this.exchange({ ...this.exchangeOf(request, MAX_ANSWER_BYTES), onData }, stop, end);
       exchanged.then((answer) => resolve({ ...answer, heard: isStream(answer) }), reject);
     });
   }
@@ -121,6 +129,13 @@ export class AcpServer {
     }
   }
 
+  private exchange(request: Exchange, stop: Stop, end: Stop): Promise<HttpAnswer> {
+    if (!this.ends) return Promise.reject(closed());
+    this.ends.add(end);
+    stop.onStop((why) => end.stop(why));
+    return exchange(this.outgoing.dispatcher, request, end).finally(() => this.ends?.delete(end));
+  }
+
   private exchangeOf({ method, path, headers, body }: Request, maxBytes: number): Exchange {
     const json = body === undefined ? undefined : JSON.stringify(body);
     return {
@@ -133,6 +148,8 @@ export class AcpServer {
     };
   }
 }
+
+const closed = () => new Error('the connection to the agent was closed');
 
 function textOf(decoder: InstanceType<typeof TextDecoder>, chunk: Buffer): string {
   try {

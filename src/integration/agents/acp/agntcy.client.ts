@@ -20,7 +20,7 @@ import {
   FoundAgent,
   Run,
   runOf,
-  STREAMS,
+  STREAMING,
   Update,
   Waited,
 } from './agntcy.js';
@@ -89,10 +89,11 @@ class AgntcyClient extends AgentClient {
   private start(task: Task, options: CallOptions, open: OpenRun): Promise<Answer> {
     const body = runOf(task, this.agent);
     const { progress } = options;
-    const streams = this.description.capabilities.some(({ name, tags }) => name === task.capability && tags?.includes(STREAMS));
+    const tags = this.description.capabilities.find(({ name }) => name === task.capability)?.tags ?? [];
+    const stream_mode = tags.includes(STREAMING.custom) ? ['values', 'custom'] : 'values';
     const headers = headersOf(task, options);
-    if (!progress || !streams) return this.wait({ method: 'POST', path: '/runs/wait', body, headers }, null, open);
-    return this.stream({ method: 'POST', path: '/runs/stream', body: { ...body, stream_mode: 'values' }, headers }, { progress, open });
+    if (!progress || !tags.includes(STREAMING.values)) return this.wait({ method: 'POST', path: '/runs/wait', body, headers }, null, open);
+    return this.stream({ method: 'POST', path: '/runs/stream', body: { ...body, stream_mode }, headers }, { progress, open });
   }
 
   /** The parameters are the payload of the resume. */
@@ -158,8 +159,9 @@ class AgntcyClient extends AgentClient {
     return this.server.probe({ method: 'POST', path: '/agents/search', body: { limit: 1 } });
   }
 
-  /** The sockets belong to Outgoing. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.server.close();
+  }
 }
 
 /** Throws `agent_not_understood`. */

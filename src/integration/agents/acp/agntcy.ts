@@ -22,8 +22,8 @@ export const Descriptor = z.object({
   }),
 });
 
-/** The tag by which a call knows that the agent streams values. */
-export const STREAMS = 'streaming-values';
+/** The tags by which a call knows what the agent streams. */
+export const STREAMING = { values: 'streaming-values', custom: 'streaming-custom' } as const;
 
 const Status = z.enum(['pending', 'error', 'success', 'timeout', 'interrupted']);
 const Message = z.object({ content: z.union([z.string(), z.array(z.object({ text: z.string().optional().catch(undefined) }))]) });
@@ -69,7 +69,7 @@ export const runOf = ({ task_id, capability, parameters, context }: Task, agent:
   on_disconnect: 'cancel',
 });
 
-const READ = 'ACP (AGNTCY) run: values became data, the words of messages text';
+const READ = 'ACP (AGNTCY) run: values became data (none: the text), the words of messages text';
 
 /** What a run that was waited for came to; `id` where it is known already. */
 export function answered({ run, output }: Waited, id: string | null, raw: JsonValue): Answer {
@@ -80,7 +80,7 @@ export function answered({ run, output }: Waited, id: string | null, raw: JsonVa
     const message = `the run has the status ${run.status}, but a result`;
     return { success: false, code: 'agent_invalid_response', message, ...said };
   }
-  return { success: true, data: output.values ?? null, ...wordsOf(output.values, output.messages), ...said };
+  return { success: true, ...contentOf(output.values, output.messages), ...said };
 }
 
 /** What an update of a stream says the run came to; null if it goes on. */
@@ -90,7 +90,7 @@ export function concluded(update: Update, raw: JsonValue): Answer | null {
   if (update.type === 'interrupt') return interrupted(update.interrupt, update.run_id, raw);
   if (update.status === 'pending') return null;
   if (update.type === 'values' && update.status === 'success')
-    return { success: true, data: update.values, ...wordsOf(update.values, update.messages), ...said };
+    return { success: true, ...contentOf(update.values, update.messages), ...said };
   if (update.type === 'custom' && update.status === 'success') return null; // the values are still to come
   return { success: false, code: 'agent_failed', message: `the run ended with the status ${update.status}`, ...said };
 }
@@ -105,11 +105,11 @@ function interrupted(interrupt: JsonValue, run_id: string | null, raw: JsonValue
   return { success: false, code: 'input_required', message, data: interrupt, raw, read: READ, ...continuation };
 }
 
-/** Values that are a text are words as well. */
-function wordsOf(values: JsonValue | undefined, messages: z.output<typeof Messages>) {
+/** Values that are a text are words as well, and words alone are the data. */
+function contentOf(values: JsonValue | undefined, messages: z.output<typeof Messages>) {
   const said = messages?.map(({ content }) => (typeof content === 'string' ? content : content.map(({ text }) => text ?? '').join('')));
   const text = said?.filter((words) => words !== '').join('\n') || (typeof values === 'string' ? values : '');
-  return text !== '' && { text };
+  return { data: values ?? (text === '' ? null : { text }), ...(text !== '' && { text }) };
 }
 
 /** The body of an error is a bare JSON text. */

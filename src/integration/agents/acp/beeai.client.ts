@@ -136,8 +136,9 @@ class BeeAiClient extends AgentClient {
     return this.server.probe({ method: 'GET', path: '/ping' });
   }
 
-  /** The sockets belong to Outgoing. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.server.close();
+  }
 }
 
 /** Throws `agent_not_understood`. */

@@ -1,5 +1,5 @@
 /** The documents and answers of the Agent Communication Protocol 0.2 (IBM, BeeAI), and how they are read. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import type { Answer, FileReference } from '../../../agents/agent-client.js';
@@ -111,7 +111,7 @@ const READ = 'ACP (BeeAI) run: application/json parts of output became data (sev
 /** The run's outcome; null while it has none. */
 export function answered(run: Run, raw: JsonValue): Answer | null {
   const session = run.session_id ? { session_id: run.session_id } : undefined;
-  const said = { raw, read: READ, ...(session && { continuation: session }) };
+  const said = { raw: withoutBytes(raw, run), read: READ, ...(session && { continuation: session }) };
   switch (run.status) {
     case 'completed':
       try {
@@ -122,7 +122,7 @@ export function answered(run: Run, raw: JsonValue): Answer | null {
     case 'awaiting': {
       const type = run.await_request?.['type'];
       const continuation = { ...session, run_id: run.run_id, ...(typeof type === 'string' && { await_type: type.slice(0, 100) }) };
-      const message = 'the agent awaits an answer; data is what it asked';
+      const message = questionOf(run) || 'the agent awaits an answer; data is what it asked';
       return { success: false, code: 'input_required', message, data: run.await_request ?? null, ...said, continuation };
     }
     case 'failed':
@@ -155,11 +155,31 @@ function contentOf(run: Run) {
     }
     if (words !== '') texts.push(words);
   }
+  const text = texts.join('\n');
   return {
-    data: data.length > 1 ? data : (data[0] ?? null),
-    ...(texts.length > 0 && { text: texts.join('\n') }),
+    data: data.length > 1 ? data : (data[0] ?? (text === '' ? null : { text })),
+    ...(text !== '' && { text }),
     ...(files.length > 0 && { files }),
   };
+}
+
+/** What an awaiting run asks, where it asks in words. */
+function questionOf({ await_request }: Run): string {
+  const parts = z.array(Part).safeParse((await_request?.['message'] as { parts?: unknown } | undefined)?.parts).data ?? [];
+  return parts.map((part) => deltaOf(part) ?? '').join('');
+}
+
+/** The run as it came, but files are not recorded: their hashes stand for their bytes. */
+function withoutBytes(raw: JsonValue, { output }: Run): JsonValue {
+  if (!output.some(({ parts }) => parts.some(isBinary))) return raw;
+  const messages = (raw as { output: { parts: Record<string, JsonValue>[] }[] }).output.map((message, m) => {
+    const parts = message.parts.map((part, p) => {
+      const read = output[m]!.parts[p]!;
+      return isBinary(read) ? { ...part, content: `sha256:${sha256(Buffer.from(read.content!, 'base64'))}` } : part;
+    });
+    return { ...message, parts };
+  });
+  return { ...(raw as object), output: messages };
 }
 
 /** The words of a part that is nothing but words. */
@@ -167,6 +187,7 @@ export const deltaOf = (part: Part): string | null =>
   isText(part) && part.content && part.content_encoding !== 'base64' ? part.content : null;
 
 const isJson = ({ content_type }: Part) => /^application\/([\w.-]+\+)?json\b/i.test(content_type);
+const isBinary = (part: Part) => part.content_encoding === 'base64' && !!part.content && !isJson(part) && !isText(part);
 const isText = ({ content_type, name }: Part) => /^text\//i.test(content_type) && !name;
 
 function bytesOf({ content, content_encoding }: Part): Buffer | null {
@@ -181,5 +202,7 @@ const fileOf = ({ name, content_type, content_url }: Part, bytes: Buffer | null)
   ...(name && { name }),
   media_type: content_type,
   ...(content_url && { url: content_url }),
-  ...(bytes && { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }),
+  ...(bytes && { size: bytes.length, sha256: sha256(bytes) }),
 });
+
+const sha256 = (bytes: Buffer) => hash('sha256', bytes, 'hex');

@@ -101,8 +101,9 @@ class InvokeClient extends AgentClient {
     return this.server.probe({ method: 'GET', path: '/health' });
   }
 
-  /** The sockets belong to Outgoing. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.server.close();
+  }
 }
 
 /** Throws `agent_not_understood`. */
