@@ -14,6 +14,8 @@ export interface Discovered {
 
 export interface Discovery {
   readonly agents: readonly Discovered[];
+  /** Who lives there too but cannot be used, each with the reason: one bad agent must not hide the others. */
+  readonly skipped?: readonly string[];
   /** To ask with the next time. */
   readonly etag?: string;
 }

@@ -4,16 +4,23 @@ import type { Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 
 export interface Exchange {
+  /** Where to, for a dispatcher that reaches more than one. */
+  readonly origin?: string;
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: string;
   readonly maxBytes: number;
+  /** Hears the body while it comes; it is still collected. What it throws ends the exchange. */
+  readonly onData?: (chunk: Buffer, head: HttpHead) => void;
 }
 
-export interface HttpAnswer {
+export interface HttpHead {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
+}
+
+export interface HttpAnswer extends HttpHead {
   readonly bytes: Buffer;
 }
 
@@ -21,31 +28,37 @@ export interface HttpAnswer {
  * Rejects with `payload_too_large` as soon as the answer is, and with undici's errors. `dispatch` rather than `request`: the answer is wanted
  * whole, and a stream around it costs as much as the call itself.
  */
-export function exchange(pool: Dispatcher, { maxBytes, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
+export function exchange(pool: Dispatcher, { maxBytes, onData, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const body = new Body(maxBytes);
-    let status = 0;
-    let headers: HttpAnswer['headers'] = {};
+    let head: HttpHead = { status: 0, headers: {} };
     stop.onStop(reject); // at once, even while it waits for a connection
-    pool.dispatch(request, {
-      onRequestStart(controller) {
-        stop.onStop((why) => controller.abort(why)); // also what was stopped before it started
+    pool.dispatch(
+      { headersTimeout: 0, bodyTimeout: 0, ...request },
+      {
+        onRequestStart(controller) {
+          stop.onStop((why) => controller.abort(why)); // also what was stopped before it started
+        },
+        onResponseStart(_controller, status, headers) {
+          head = { status, headers };
+        },
+        onResponseData(controller, chunk) {
+          if (!body.add(chunk))
+            return controller.abort(new OrchestratorError('payload_too_large', `the agent answered more than ${maxBytes} bytes`));
+          try {
+            onData?.(chunk, head);
+          } catch (error) {
+            controller.abort(error as Error);
+          }
+        },
+        onResponseEnd() {
+          resolve({ ...head, bytes: body.bytes() });
+        },
+        onResponseError(_controller, error) {
+          reject(error);
+        },
       },
-      onResponseStart(_controller, code, received) {
-        status = code;
-        headers = received;
-      },
-      onResponseData(controller, chunk) {
-        if (!body.add(chunk))
-          controller.abort(new OrchestratorError('payload_too_large', `the agent answered more than ${maxBytes} bytes`));
-      },
-      onResponseEnd() {
-        resolve({ status, headers, bytes: body.bytes() });
-      },
-      onResponseError(_controller, error) {
-        reject(error);
-      },
-    });
+    );
   });
 }
 

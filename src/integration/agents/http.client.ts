@@ -9,7 +9,7 @@ import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { traceHeaders } from '../../kernel/trace.js';
 import { MAX_ANSWER_BYTES, rawOf, readAnswer } from './answer.js';
-import { exchange, type HttpAnswer } from './exchange.client.js';
+import { exchange, type HttpAnswer, type HttpHead } from './exchange.client.js';
 
 const CONNECT_MS = 5000;
 const HEALTH_MS = 5000;
@@ -17,8 +17,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEALTH_BYTES = 64 * 1024;
 const MAX_SHOWN = 200;
 
-type Failure = Extract<Answer, { success: false }>;
+export type Failure = Extract<Answer, { success: false }>;
 
+/** The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace. */
 export class HttpClient extends AgentClient {
   private readonly pool: Pool;
   /** Its own connection: calls that fill the pool must not make a well agent look ill. */
@@ -95,7 +96,7 @@ export class HttpClient extends AgentClient {
 }
 
 /** No answer, or not one that HTTP allows. */
-function broken(error: unknown): Failure {
+export function broken(error: unknown): Failure {
   const { code, message } = error as { code?: string; message: string };
   if (code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message };
   if (code === 'UND_ERR_HEADERS_OVERFLOW')
@@ -111,18 +112,22 @@ function broken(error: unknown): Failure {
 /** An answer that is not even looked into. */
 function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'message'> | null {
   const invalid = (message: string) => ({ code: 'agent_invalid_response' as const, message });
-  const { location, 'content-encoding': encoding } = headers;
   if (status >= 500) return { code: 'agent_failed', message: `the agent answered HTTP ${status}` };
-  if (status >= 300 && status < 400 && location !== undefined)
-    return invalid(
-      `the agent answered HTTP ${status} and redirects to ${String(location).slice(0, MAX_SHOWN)}; redirects are not followed, make that its endpoint`,
-    );
+  const moved = redirect({ status, headers });
+  if (moved) return invalid(moved);
   if (status !== 200) return invalid(`the agent answered HTTP ${status}, expected 200`);
-  if (encoding !== undefined && encoding !== 'identity')
-    return invalid(
-      `the agent answered with content-encoding ${String(encoding).slice(0, MAX_SHOWN)}, which nobody asked for; answer without`,
-    );
-  return null;
+  const unreadable = encoded({ status, headers });
+  return unreadable === null ? null : invalid(unreadable);
+}
+
+export function redirect({ status, headers: { location } }: HttpHead): string | null {
+  if (status < 300 || status >= 400 || location === undefined) return null;
+  return `the agent answered HTTP ${status} and redirects to ${String(location).slice(0, MAX_SHOWN)}; redirects are not followed, make that its endpoint`;
+}
+
+export function encoded({ headers: { 'content-encoding': encoding } }: HttpHead): string | null {
+  if (encoding === undefined || encoding === 'identity') return null;
+  return `the agent answered with content-encoding ${String(encoding).slice(0, MAX_SHOWN)}, which nobody asked for; answer without`;
 }
 
 export const reason = (error: unknown): string => {

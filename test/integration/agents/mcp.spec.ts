@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Progress, Stop } from '../../../src/agents/agent-client.js';
+import { traceHeaders } from '../../../src/kernel/trace.js';
 import { HTTP_KINDS, type Kind, type McpPeer, STDIO_KINDS, startMcp, task } from '../../support/mcp.js';
 import { until } from '../../support/orchestrator.js';
 import { agentPortSuite } from '../agent-port.suite.js';
@@ -109,9 +110,9 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
   });
 
   it('is told the REQUEST id and the trace', async () => {
-    const trace = '0af7651916cd43dd8448eb211c80319c';
+    const trace = { id: '0af7651916cd43dd8448eb211c80319c', sampled: true };
     const answer = await call(peer, 'seen', {}, { trace });
-    const traceparent = `00-${trace}-8448eb211c80319c-01`;
+    const { traceparent } = traceHeaders(trace, 'T1');
     const headers = peer.url && { traceparent, 'idempotency-key': 'T1' };
     expect(answer).toMatchObject({
       data: { meta: { 'agent-orchestrator/task_id': 'T1', traceparent }, headers: headers ? expect.objectContaining(headers) : null },
