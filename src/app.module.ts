@@ -4,12 +4,15 @@ import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
+import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
 import { AuthGuard } from './api/auth.guard.js';
 import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
+import { HealthController } from './api/health.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
+import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
@@ -56,7 +59,15 @@ export class AppModule {
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
       ],
-      controllers: [OrchestrateController, ContractsController, StatusController, VerifyController],
+      controllers: [
+        OrchestrateController,
+        ContractsController,
+        SessionsController,
+        AgentsController,
+        HealthController,
+        StatusController,
+        VerifyController,
+      ],
       providers: [
         workers,
         { provide: API_SETTINGS, useValue: config },

@@ -1,113 +1,79 @@
 #!/usr/bin/env node
-/** agent-orchestrator: the command line. Exit codes: 0 done, 1 usage or it could not be done; verify adds its own. */
-import { existsSync } from 'node:fs';
+/**
+ * agent-orchestrator: the command line. Each command stands in a file of its own and loads what it needs when it runs. Exit codes: 0 done,
+ * 1 usage or it could not be done; the help of each command tells its others.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import pc from 'picocolors';
-import { type VerifyOptions, verifyCommand } from './audit/verify.cli.js';
-import type { VerifyMessage, VerifyScope } from './audit/verify.js';
-import { verifyLedger } from './audit/verify.postgres.js';
-import { readMessages } from './audit/verify-wire.js';
-import { type Config, readConfig } from './config.js';
-import { OrchestratorError } from './kernel/errors.js';
-import { readLock } from './ledger/data-dir-lock.system.js';
-import { Database } from './ledger/database.postgres.js';
-import { openEmbedded } from './ledger/embedded.system.js';
-import { openLedger } from './ledger/open.postgres.js';
-import { serve } from './serve.cli.js';
-import { MIGRATIONS } from './server.system.js';
+import { readConfig } from './config.js';
+import { contractsCommand } from './contracts.cli.js';
+import { demoCommand } from './demo.cli.js';
+import { explain } from './failure.js';
+import { coloursOf } from './kernel/terminal.system.js';
+import { migrateCommand, verifyLedgerCommand } from './ledger.cli.js';
+import { orchestrateCommand } from './orchestrate.cli.js';
 
-if (existsSync('.env')) process.loadEnvFile('.env');
-const config = () => readConfig(process.env);
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
 const program = new Command('agent-orchestrator')
-  .description(
-    'Dispatcher and flight recorder for AI agents.\nSettings come from the environment or a file .env; without any, the ledger is ./data/ledger.',
-  )
+  .description('Dispatcher and flight recorder for AI agents: every call is written down before it is made and after it ended.')
+  .version(version)
   .showHelpAfterError('(agent-orchestrator --help shows what there is)')
   .addHelpText(
     'after',
-    '\nExamples:\n  agent-orchestrator serve\n  agent-orchestrator verify\n  agent-orchestrator verify --session first --json',
+    `
+Settings come from the environment or a file .env; without any, the ledger is ./data/ledger and the server is on this machine, port 8888.
+The answer goes to stdout, everything else to stderr. NO_COLOR=1 turns colours off, FORCE_COLOR=1 on.
+
+Examples:
+  agent-orchestrator demo                                                        # the whole flow in front of you
+  agent-orchestrator serve
+  agent-orchestrator orchestrate --session first --capability echo text="Hello"
+  agent-orchestrator contracts first
+  agent-orchestrator verify
+
+Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
+5 no such session (contracts)`,
   );
 
-program
-  .command('serve')
+const serve = new Command('serve')
   .description('run the orchestrator until it is told to stop (Ctrl-C, SIGTERM)')
-  .action(() => serve(config));
-
-program
-  .command('migrate')
-  .description("bring the database's schema up to date, then stop; serve does it by itself")
-  .action(async () => {
-    const ledger = await openLedger(config(), MIGRATIONS);
-    await ledger.close();
-    process.stdout.write(ledger.migrated.length > 0 ? `${ledger.migrated.join('\n')}\n` : 'nothing to do, the schema is up to date\n');
-  });
-
-program
-  .command('verify')
-  .description('re-derive every hash, link, place, pairing, digest and head of the ledger from its bytes')
-  .option('--session <id>', 'only this session')
-  .option('--tenant <id>', 'whose session (default: default)')
-  .option('--json', 'print the verdict as one JSON document')
   .addHelpText(
     'after',
-    '\nReads the database itself, or asks the server that holds the embedded directory.\n' +
-      'Exit codes: 0 all that was asked passed · 1 usage, or it could not be read · 2 invalid: the record was changed or damaged · 4 incomplete: something is missing without explanation',
+    `
+Listens on HOST:ORCHESTRATOR_PORT and keeps the ledger in DATABASE_URL, else in an embedded PostgreSQL in DATA_DIR. Agents: AGENTS_FILE.
+Every setting: .env.example
+
+Examples:
+  agent-orchestrator serve
+  ORCHESTRATOR_PORT=9000 DATABASE_URL=postgres://me@db/ledger agent-orchestrator serve
+
+Exit codes: 0 stopped in good order · 1 could not start, or broke down`,
   )
-  .action(async (options: VerifyOptions) => {
-    process.exitCode = await verifyCommand(options, (scope) => ledgerMessages(config(), scope));
-  });
+  .action(async () => (await import('./serve.cli.js')).serve(() => readConfig(process.env)));
 
-async function* ledgerMessages(settings: Config, scope: VerifyScope): AsyncGenerator<VerifyMessage> {
-  const holder = settings.DATABASE_URL === undefined ? await readLock(settings.DATA_DIR) : null;
-  if (holder) return yield* fromServer(settings, holder, scope);
-  if (settings.DATABASE_URL === undefined && !existsSync(settings.DATA_DIR)) {
-    throw new OrchestratorError(
-      'not_found',
-      `there is no ledger at ${settings.DATA_DIR}; set DATA_DIR or DATABASE_URL, or start the server once`,
-    );
-  }
-  // Not openLedger: whoever verifies changes nothing, not even the schema.
-  const embedded = settings.DATABASE_URL === undefined ? await openEmbedded(settings.DATA_DIR) : null;
-  try {
-    const db = await Database.connect(embedded ? { socket: embedded, poolSize: 1 } : { url: settings.DATABASE_URL!, poolSize: 4 });
-    try {
-      yield* verifyLedger(db, scope);
-    } finally {
-      await db.close();
-    }
-  } finally {
-    await embedded?.close();
-  }
-}
+const commands = [
+  serve,
+  demoCommand(process, fileURLToPath(import.meta.url)),
+  orchestrateCommand(process),
+  contractsCommand(process),
+  verifyLedgerCommand(process),
+  migrateCommand(process),
+];
+for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 
-async function* fromServer(
-  settings: Config,
-  holder: { pid: number; port: number | null },
-  { session }: VerifyScope,
-): AsyncGenerator<VerifyMessage> {
-  const held = `process ${holder.pid} holds ${settings.DATA_DIR}`;
-  if (holder.port === null) throw new OrchestratorError('ledger_unavailable', `${held} but serves nothing yet; try again`);
-  if (session && session.tenant !== 'default') {
-    throw new OrchestratorError(
-      'invalid_request',
-      `${held} and answers for the tenant "default" only; stop it to verify another tenant's session`,
-    );
-  }
-  const host = ['0.0.0.0', '::'].includes(settings.HOST) ? '127.0.0.1' : settings.HOST;
-  const asking = new AbortController();
-  const silence = setTimeout(() => asking.abort(new Error(`${held} but does not answer on port ${holder.port}`)), 10_000);
-  const response = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${holder.port}/v1/verify`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(session ? { session_id: session.name } : {}),
-    signal: asking.signal,
-  }).finally(() => clearTimeout(silence));
-  if (!response.ok || !response.body) throw new OrchestratorError('ledger_unavailable', `${held} and answered HTTP ${response.status}`);
-  yield* readMessages(response.body);
-}
-
-program.parseAsync().catch((error: Error) => {
-  process.stderr.write(`${pc.red('agent-orchestrator')}: ${error instanceof OrchestratorError ? error.message : error.stack}\n`);
-  process.exitCode = 1;
+program.hook('preAction', (_, command) => {
+  // Whoever reads no further, as `head` does, has what he wanted; a server has other things to do than to be read.
+  if (command !== serve) process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 });
+
+function fail(error: Error): void {
+  const { red } = coloursOf(process.stderr, process.env);
+  process.stderr.write(`${red('agent-orchestrator')}: ${explain(error)}\n`);
+  process.exitCode = 1;
+}
+
+if (existsSync('.env')) process.loadEnvFile('.env');
+if (process.argv.length <= 2) program.outputHelp();
+else program.parseAsync().catch(fail);

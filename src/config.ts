@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
 import { AuthSettings, tokenChecks } from './api/auth.settings.js';
+import { ClientSettings } from './client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
@@ -13,6 +14,7 @@ const Settings = z.object({
   ...LedgerSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...ClientSettings.shape,
 });
 
 /** Names of the variables that are read. */
@@ -20,7 +22,7 @@ export const SETTING_NAMES = Object.keys(Settings.shape);
 
 export type Config = Readonly<z.output<typeof Settings> & { HOST: string }>;
 
-const SECRET = /URL|SECRET|KEY|PASSWORD/;
+const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN/;
 
 export function readConfig(env: Record<string, string | undefined>): Config {
   // An empty variable, as `NAME=` in a file leaves it, means unset.

@@ -9,7 +9,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
 import { RegisterAgent } from './agents/agents.commands.js';
+import { guardMethods } from './api/method.guard.js';
+import { serveApiDocs } from './api/openapi.system.js';
 import { invalidFields, MAX_BODY_BYTES, ProblemFilter } from './api/problem.filter.js';
+import { VERSION } from './api/version.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
 import { newId } from './kernel/ids.system.js';
@@ -94,6 +97,7 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
       new ProblemFilter(surroundings.log).answer(error, request as FastifyRequest, reply as FastifyReply),
   });
   const fastify = adapter.getInstance();
+  guardMethods(fastify);
   fastify.removeAllContentTypeParsers();
   // The raw bytes go through our scanner: JSON.parse alone would let duplicate keys and broken numbers into the record.
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
@@ -111,6 +115,7 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
   const problems = app.get(ProblemFilter);
   app.useGlobalFilters(problems);
   app.useGlobalPipes(new SchemaPipe({ exceptionFactory: invalidFields }));
+  serveApiDocs(app, VERSION);
   await app.init();
   return app;
 }

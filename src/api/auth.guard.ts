@@ -1,10 +1,12 @@
 /** Lets in who carries a token that allows what he asks for. A handler without a word about it lets nobody in while authentication is on. */
-import { type CanActivate, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { applyDecorators, type CanActivate, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { Reflector } from '@nestjs/core';
+import { ApiSecurity } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller, Scope, TokenVerifier } from '../kernel/principal.js';
 import { traceOf } from './caller.js';
+import { Problems } from './problem.filter.js';
 
 type Asking = FastifyRequest & { caller?: Caller };
 
@@ -16,7 +18,8 @@ export const CurrentCaller = createParamDecorator((_: unknown, context: Executio
 const NEEDS = Symbol('needs');
 
 /** The scope a token must have for this handler. */
-export const Needs = (scope: Scope) => SetMetadata(NEEDS, scope);
+export const Needs = (scope: Scope) =>
+  applyDecorators(SetMetadata(NEEDS, scope), ApiSecurity('bearer', [scope]), Problems('unauthorized', 'forbidden', 'issuer_unavailable'));
 /** Anybody may ask, with or without a token. */
 export const OpenToAll = () => SetMetadata(NEEDS, 'nothing');
 

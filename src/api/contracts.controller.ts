@@ -1,42 +1,44 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
-import { CloseSession } from '../contracts/contracts.commands.js';
 import { GetContract, ListContracts } from '../contracts/contracts.queries.js';
 import type { Caller } from '../kernel/principal.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { CloseQuery, ContractId, ContractsQuery, SessionId } from './orchestrate.schema.js';
+import { ContractDetail, ContractId, ContractsPage, ContractsQuery } from './contracts.schema.js';
+import { Problems } from './problem.filter.js';
 
-@Controller('v1')
+@Controller('v1/contracts')
+@ApiTags('contracts')
 export class ContractsController {
-  constructor(
-    private readonly queries: QueryBus,
-    private readonly commands: CommandBus,
-  ) {}
+  constructor(private readonly queries: QueryBus) {}
 
-  @Get('contracts')
+  @Get()
   @Needs('contracts:read')
-  async list(@Query({ schema: ContractsQuery }) query: z.output<typeof ContractsQuery>, @CurrentCaller() caller: Caller) {
+  @ApiOperation({
+    summary: 'List contracts',
+    description:
+      'Both halves of each. Pages stay put while events arrive. Without `session_id` a page looks at no more than 50 000 events: if the filters let ' +
+      'little pass it is short, even empty, and `next_cursor` goes on from there.',
+  })
+  @ApiOkResponse({ description: 'One page', standardSchema: ContractsPage })
+  @Problems('invalid_request', 'ledger_unavailable')
+  async listContracts(
+    @Query({ schema: ContractsQuery }) query: z.output<typeof ContractsQuery>,
+    @CurrentCaller() caller: Caller,
+  ): Promise<z.output<typeof ContractsPage>> {
     const { session_id, limit, cursor, ...filter } = query;
     const page = await this.queries.execute(new ListContracts(caller.tenant, session_id, filter, { limit, cursor }));
     const { total_exact, ...rest } = page;
     return { ...(session_id !== undefined && { session_id }), ...rest, ...(!total_exact && { total_exact }) };
   }
 
-  @Get('contracts/:id')
+  @Get(':id')
   @Needs('contracts:read')
-  get(@Param('id', { schema: ContractId }) id: string, @CurrentCaller() caller: Caller) {
+  @ApiOperation({ summary: 'Read a contract', description: 'Both halves, found by the id of either.' })
+  @ApiOkResponse({ description: 'The contract', standardSchema: ContractDetail })
+  @Problems('invalid_request', 'not_found', 'ledger_unavailable')
+  getContract(@Param('id', { schema: ContractId }) id: string, @CurrentCaller() caller: Caller): Promise<z.output<typeof ContractDetail>> {
     return this.queries.execute(new GetContract(caller.tenant, id));
-  }
-
-  @Post('sessions/:id/close')
-  @Needs('orchestrate')
-  @HttpCode(200)
-  close(
-    @Param('id', { schema: SessionId }) session: string,
-    @Query({ schema: CloseQuery }) { cancel }: z.output<typeof CloseQuery>,
-    @CurrentCaller() caller: Caller,
-  ) {
-    return this.commands.execute(new CloseSession(caller.tenant, session, cancel === 'true'));
   }
 }

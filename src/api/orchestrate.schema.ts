@@ -1,54 +1,72 @@
 import { z } from 'zod';
+import { ERROR_CODES } from '../contracts/contract.js';
 import type { JsonValue } from '../kernel/json.js';
-
-/** Any well-formed text of 1 to 128 characters without control characters. */
-export const SessionId = z
-  .string()
-  .min(1)
-  .max(128)
-  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must not contain control characters');
+import { Json, Receipt, SessionId, Time, Ulid } from './words.schema.js';
 
 /** Passed on as it came; parseJson has looked at every byte of it. */
-const JsonObject = z.custom<Record<string, JsonValue>>(
-  (v) => typeof v === 'object' && v !== null && !Array.isArray(v),
-  'must be a JSON object',
-);
+const JsonObject = z
+  .custom<Record<string, JsonValue>>((v) => typeof v === 'object' && v !== null && !Array.isArray(v), 'must be a JSON object')
+  .meta({ type: 'object' });
 
 export const OrchestrateBody = z
   .strictObject({
     session_id: SessionId,
-    capability: z.string().min(1).max(256).optional(),
-    agent_id: z.string().min(1).max(64).optional(),
-    parameters: JsonObject.optional(),
-    context: JsonObject.optional(),
-    intent: z.string().max(4000).optional(),
-    timeout_seconds: z.number().positive().max(600).optional(),
+    capability: z.string().min(1).max(256).optional().describe('What is to be done; any agent that offers it may do it'),
+    agent_id: z.string().min(1).max(64).optional().describe('Who is to do it; `capability` may be left out if the agent has only one'),
+    parameters: JsonObject.optional().meta({ description: 'What the agent gets; {} unless given' }),
+    context: JsonObject.optional().meta({ description: 'What else the agent should know; {} unless given' }),
+    intent: z.string().max(4000).optional().describe('Why this is asked, in words; recorded, not sent to the agent'),
+    timeout_seconds: z.number().positive().max(600).optional().describe('TASK_TIMEOUT_SECONDS unless given'),
   })
   .refine((body) => body.capability !== undefined || body.agent_id !== undefined, {
     error: 'name a capability or an agent_id',
     path: ['capability'],
+  })
+  .meta({
+    id: 'OrchestrateBody',
+    anyOf: [
+      { title: 'by capability', required: ['capability'] },
+      { title: 'by agent', required: ['agent_id'] },
+    ],
+    examples: [{ session_id: 'first', capability: 'echo', parameters: { text: 'Hello, world!' } }],
   });
 
 export const IdempotencyKey = z.string().min(1).max(255).optional();
 
-export const ContractsQuery = z.strictObject({
-  session_id: SessionId.optional(),
-  from_agent: z.string().max(64).optional(),
-  to_agent: z.string().max(64).optional(),
-  capability: z.string().max(256).optional(),
-  status: z.enum(['pending', 'completed', 'failed', 'cancelled']).optional(),
-  type: z.enum(['REQUEST', 'RESPONSE']).optional(),
-  since: z.iso.datetime({ offset: true }).transform(utc).optional(),
-  until: z.iso.datetime({ offset: true }).transform(utc).optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
-  cursor: z.string().max(64).optional(),
-});
+export const ContractError = z
+  .string()
+  .nullable()
+  .meta({ description: `Why it did not complete: ${Object.keys(ERROR_CODES).join(', ')}`, examples: [null] });
 
-/** As the record writes times, so that they compare as text. */
-function utc(time: string): string {
-  return new Date(time).toISOString();
-}
-
-export const ContractId = z.string().regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'must be a ULID: 26 characters');
-
-export const CloseQuery = z.strictObject({ cancel: z.enum(['true', 'false']).default('false') });
+export const OrchestrateAnswer = z
+  .object({
+    success: z.boolean(),
+    data: Json.meta({ description: 'The result; null without one' }),
+    error: z.string().nullable().describe('What went wrong, in words'),
+    error_code: ContractError,
+    contract_id: Ulid.describe('Of the REQUEST'),
+    agent_id: z.string().nullable().describe('Who was asked; null: nobody could do it'),
+    task_id: Ulid.nullable(),
+    timestamp: Time.describe('Of the RESPONSE'),
+    receipt: Receipt.describe('Of the RESPONSE: with it nobody can deny the answer'),
+  })
+  .meta({
+    id: 'OrchestrateAnswer',
+    examples: [
+      {
+        success: true,
+        data: { message: 'Echo: Hello, world!' },
+        error: null,
+        error_code: null,
+        contract_id: '01M7ZBSG2SZ3SMERRYNBVMZE94',
+        agent_id: 'agent_example_001',
+        task_id: '01M7ZBSG2SZ3SMERRYNBVMZE93',
+        timestamp: '2026-11-21T15:32:25.367Z',
+        receipt: {
+          stream: 'default/session/01M7ZBSG3BCX22XF835Q214XHE',
+          seq: 2,
+          hash: 'a8c920363160ba25bb9282fb2cd935ecf59ce623f1f8458da4b51c75507573bb',
+        },
+      },
+    ],
+  });

@@ -1,8 +1,11 @@
 /** Every error that leaves the house: RFC 9457 problem+json with our `code`. What we did not foresee shows nothing of the inside. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
+import { isAway } from '../ledger/database.postgres.js';
+import { EXAMPLE_DETAILS } from './problem.schema.js';
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
@@ -10,6 +13,7 @@ const STATUS: Record<ErrorCode, number> = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  method_not_allowed: 405,
   payload_too_large: 413,
   unsupported_media_type: 415,
   session_closed: 409,
@@ -30,6 +34,25 @@ const STATUS: Record<ErrorCode, number> = {
   internal: 500,
 };
 
+const PROBLEMS = Symbol('problems');
+
+/** Documents the problems a route can answer with; used twice, it adds. Every route can also meet a bug of ours. */
+export function Problems(...more: ErrorCode[]): MethodDecorator {
+  return (target, name, descriptor) => {
+    const handler = descriptor.value as object;
+    const codes = [...((Reflect.getMetadata(PROBLEMS, handler) as ErrorCode[] | undefined) ?? []), ...more];
+    Reflect.defineMetadata(PROBLEMS, codes, handler);
+    for (const status of new Set(codes.map((code) => STATUS[code]))) {
+      const own = codes.filter((code) => STATUS[code] === status);
+      const examples = Object.fromEntries(own.map((code) => [code, { value: { ...headOf(code), detail: EXAMPLE_DETAILS[code] } }]));
+      const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' }, examples } };
+      ApiResponse({ status, description: own.map((code) => `\`${code}\``).join(', '), content })(target, name, descriptor);
+    }
+  };
+}
+
+const headOf = (code: ErrorCode) => ({ type: 'about:blank', title: code.replaceAll('_', ' '), status: STATUS[code], code });
+
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly log: Logger) {}
@@ -48,10 +71,7 @@ export class ProblemFilter implements ExceptionFilter {
       .status(status)
       .type('application/problem+json')
       .send({
-        type: 'about:blank',
-        title: error.code.replaceAll('_', ' '),
-        status,
-        code: error.code,
+        ...headOf(error.code),
         detail: status === 500 ? 'something went wrong on our side; the log knows more' : error.message,
         ...(error.pointer !== undefined && { pointer: error.pointer }),
         ...(error.fields && { errors: error.fields }),
@@ -62,6 +82,10 @@ export class ProblemFilter implements ExceptionFilter {
 /** Errors of Nest and Fastify in our words. */
 function asOurs(exception: unknown): OrchestratorError {
   if (exception instanceof OrchestratorError) return exception;
+  if (isAway(exception)) {
+    const message = `the database does not answer: ${(exception as Error).message}; try again`;
+    return new OrchestratorError('ledger_unavailable', message, { cause: exception, retryAfter: 5 });
+  }
   const status = exception instanceof HttpException ? exception.getStatus() : (exception as { statusCode?: unknown }).statusCode;
   const message = (exception as Error).message;
   switch (status) {
@@ -71,6 +95,8 @@ function asOurs(exception: unknown): OrchestratorError {
       return new OrchestratorError('not_found', message);
     case 413:
       return new OrchestratorError('payload_too_large', `the request body is larger than ${MAX_BODY_BYTES} bytes`);
+    case 414:
+      return new OrchestratorError('invalid_request', 'a part of the path is longer than anything that is named by one');
     case 415:
       return new OrchestratorError('unsupported_media_type', 'send the body as content-type: application/json');
     default:

@@ -1,7 +1,9 @@
 import { Controller, Get } from '@nestjs/common';
-import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { z } from 'zod';
+import { AgentRegistry } from '../agents/directory.js';
+import { HealthChecks } from '../agents/health.system.js';
 import { contractTotals } from '../contracts/tallies.follower.js';
-import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
 import { Database } from '../ledger/database.postgres.js';
@@ -10,54 +12,40 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
-import { CurrentCaller, Needs, OpenToAll } from './auth.guard.js';
+import { CurrentCaller, Needs } from './auth.guard.js';
+import { Problems } from './problem.filter.js';
+import { Status } from './status.schema.js';
+import { VERSION } from './version.js';
 
-const VERSION = '0.1.0';
 const STARTED = new Date().toISOString();
 
-@Controller('v1')
+@Controller('v1/status')
+@ApiTags('status')
 export class StatusController {
   constructor(
     private readonly db: Database,
     private readonly registry: AgentRegistry,
+    private readonly checks: HealthChecks,
     private readonly workers: Workers,
     private readonly instance: Instance,
     private readonly calls: Calls,
   ) {}
 
-  @Get('health')
-  @OpenToAll()
-  async health() {
-    try {
-      await this.db.query('SELECT 1');
-    } catch (error) {
-      throw new OrchestratorError('ledger_unavailable', `the database does not answer: ${(error as Error).message}`, { retryAfter: 5 });
-    }
-    return {
-      status: this.instance.fit ? 'healthy' : 'degraded',
-      service: 'agent-orchestrator',
-      version: VERSION,
-      timestamp: new Date().toISOString(),
-    };
-  }
-
-  @Get('agents')
+  @Get()
   @Needs('contracts:read')
-  agents() {
-    const agents = this.registry.all().map(toItem);
-    return { agents, total: agents.length };
-  }
-
-  @Get('status')
-  @Needs('contracts:read')
-  async status(@CurrentCaller() caller: Caller) {
+  @ApiOperation({
+    summary: 'How are things?',
+    description: 'Size of the ledger, lag of its followers, and what each worker of this process does.',
+  })
+  @ApiOkResponse({ description: 'Now', standardSchema: Status })
+  @Problems('ledger_unavailable')
+  async status(@CurrentCaller() caller: Caller): Promise<z.output<typeof Status>> {
     const [size, following, open, totals] = await Promise.all([
       ledgerSize(this.db),
       followers(this.db),
       countOpen(this.db),
       contractTotals(this.db, caller.tenant),
     ]);
-    const agents = this.registry.all();
     return {
       orchestrator: {
         status: this.instance.fit ? 'running' : 'degraded',
@@ -66,8 +54,10 @@ export class StatusController {
         database: this.db.embedded ? 'embedded' : 'postgresql',
         in_flight: this.calls.count,
       },
-      agents: { total: agents.length, by_status: { available: agents.length }, registered: agents.map((a) => a.description.agent_id) },
+      agents: this.agents(),
       contracts: totals,
+      // Neither can be connected in this version.
+      integrations: { memagent: { status: 'off' }, trace: { status: 'off' }, all_healthy: true },
       ledger: {
         events: size.sequenced + size.pending,
         sequenced: size.sequenced,
@@ -80,9 +70,11 @@ export class StatusController {
       workers: this.workers.status(),
     };
   }
-}
 
-function toItem(agent: RegisteredAgent) {
-  const { description, protocol, endpoint, record, registered_at } = agent;
-  return { ...description, status: 'available', protocol, endpoint, registered_at, record };
+  private agents() {
+    const ids = this.registry.all().map((agent) => agent.description.agent_id);
+    const by_status = { available: 0, busy: 0, offline: 0, error: 0 };
+    for (const id of ids) by_status[this.checks.status(id)] += 1;
+    return { total: ids.length, by_status, registered: ids };
+  }
 }

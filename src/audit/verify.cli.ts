@@ -1,6 +1,7 @@
 /** `agent-orchestrator verify`: who reads the ledger is the caller's business; here it is told, on a terminal or as JSON. */
-import pc from 'picocolors';
 import { OrchestratorError } from '../kernel/errors.js';
+import { printable, printableJson } from '../kernel/printable.js';
+import { type Colours, coloursOf, type Output, type Terminal } from '../kernel/terminal.system.js';
 import type { VerifyMessage, VerifyProgress, VerifyScope } from './verify.js';
 import type { CheckResult, Finding, Place, Verdict } from './verify-report.js';
 
@@ -12,18 +13,6 @@ export interface VerifyOptions {
 
 /** The ledger itself (`verifyLedger`), or the server that holds it (`readMessages`). */
 export type VerifySource = (scope: VerifyScope) => AsyncIterable<VerifyMessage>;
-
-interface Output {
-  write(text: string): unknown;
-  readonly isTTY?: boolean;
-}
-
-/** The verdict goes to `stdout`, everything else to `stderr`. */
-export interface Terminal {
-  readonly stdout: Output;
-  readonly stderr: Output;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
 
 /** Could not be done, or was asked for wrongly. */
 const USAGE = 1;
@@ -40,8 +29,7 @@ export async function verifyCommand(options: VerifyOptions, source: VerifySource
   const { stdout, stderr, env } = terminal;
   try {
     const verdict = await follow(source(scopeOf(options)), stderr);
-    const colours = pc.createColors(stdout.isTTY === true && !env['NO_COLOR']);
-    stdout.write(options.json ? `${JSON.stringify(verdict)}\n` : renderVerdict(verdict, colours));
+    stdout.write(options.json ? `${printableJson(verdict)}\n` : renderVerdict(verdict, coloursOf(stdout, env)));
     return exitCodeOf(verdict);
   } catch (error) {
     stderr.write(`agent-orchestrator verify: ${printable((error as Error).message)}\n`);
@@ -78,8 +66,6 @@ export function renderProgress({ done, total }: VerifyProgress, seconds: number)
   const share = total === 0 ? 100 : Math.floor((100 * done) / total);
   return `verifying: ${share} %, ${number(done)} of ${number(total)} events, ${number(Math.round(done / seconds))} events/s`;
 }
-
-type Colours = ReturnType<typeof pc.createColors>;
 
 export function renderVerdict(verdict: Verdict, colours: Colours): string {
   const { scope, events, streams, checks, open } = verdict;
@@ -131,6 +117,3 @@ function where({ event_id, stream, seq, idx }: Place): string {
 }
 
 const number = (n: number) => n.toLocaleString('en-US');
-
-/** What a damaged or forged ledger says must not speak to the terminal. */
-const printable = (text: string) => text.replace(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);

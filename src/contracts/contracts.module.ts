@@ -10,6 +10,7 @@ import { GetContractHandler, ListContractsHandler } from './contracts.queries.js
 import { IdleSessions } from './idle.worker.js';
 import { Recovery } from './recovery.worker.js';
 import { Sessions } from './sessions.postgres.js';
+import { GetSessionHandler, ListSessionsHandler } from './sessions.queries.js';
 import { Tallies } from './tallies.follower.js';
 
 @EventsHandler(LedgerAdvanced)
@@ -47,7 +48,15 @@ export class ContractManagerModule {
     return {
       module: ContractManagerModule,
       global: true,
-      providers: [...own, CloseSessionHandler, ListContractsHandler, GetContractHandler, WakeTallies],
+      providers: [
+        ...own,
+        CloseSessionHandler,
+        ListContractsHandler,
+        GetContractHandler,
+        ListSessionsHandler,
+        GetSessionHandler,
+        WakeTallies,
+      ],
       exports: own.map((p) => p.provide),
     };
   }

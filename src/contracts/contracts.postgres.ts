@@ -54,7 +54,7 @@ export interface ContractItem {
   readonly capability: string | null;
   readonly parameters: JsonValue;
   readonly payload: JsonValue;
-  readonly status: string | null;
+  readonly status: EventRow['status'];
   readonly created_at: string;
   readonly completed_at: string | null;
   readonly result: JsonValue;
@@ -79,7 +79,11 @@ export interface ContractFilter {
 
 const CONTRACTS = `e.type IN ('contract.request', 'contract.response')`;
 
-/** SQL for the filter over `e` and its RESPONSE `r`, and its values. */
+/** A REQUEST has the status of its RESPONSE, looked up one by one and only where it is asked for. */
+const STATUS = `CASE e.type WHEN 'contract.request'
+  THEN coalesce((SELECT r.status FROM event r WHERE r.in_reply_to = e.event_id AND r.type = 'contract.response'), e.status) ELSE e.status END`;
+
+/** SQL for the filter over `e`, and its values. */
 export function where(filter: ContractFilter, values: unknown[]): string {
   const terms = [CONTRACTS];
   const term = (sql: (parameter: string) => string, value: unknown) => {
@@ -88,14 +92,12 @@ export function where(filter: ContractFilter, values: unknown[]): string {
   term((p) => `e.from_agent = ${p}`, filter.from_agent);
   term((p) => `e.to_agent = ${p}`, filter.to_agent);
   term((p) => `e.capability = ${p}`, filter.capability);
-  term((p) => `coalesce(r.status, e.status) = ${p}`, filter.status);
   term((p) => `e.type = ${p}`, filter.type && `contract.${filter.type.toLowerCase()}`);
   term((p) => `e.time >= ${p}`, filter.since);
   term((p) => `e.time < ${p}`, filter.until);
+  term((p) => `${STATUS} = ${p}`, filter.status);
   return terms.join(' AND ');
 }
-
-export const WITH_RESPONSE = `LEFT JOIN event r ON r.in_reply_to = e.event_id AND r.type = 'contract.response' AND e.type = 'contract.request'`;
 
 /** Turns rows into items: joins payloads, RESPONSEs and names of sessions, each with one query. */
 export async function toItems(tx: Tx, rows: readonly EventRow[]): Promise<ContractItem[]> {

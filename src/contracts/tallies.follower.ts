@@ -57,3 +57,14 @@ export async function contractTotals(tx: Tx, tenant: string): Promise<ContractTo
     by_status: { pending: requested - completed - failed - cancelled, completed, failed, cancelled },
   };
 }
+
+/** How many contracts of each agent ended well and how many did not; who was never asked is absent. As of the follower's cursor. */
+export async function agentTotals(tx: Tx, tenant: string): Promise<Map<string, { completed: number; failed: number }>> {
+  const rows = await tx.query<{ agent: string; completed: number; failed: number }>(
+    `SELECT agent, coalesce(sum(n) FILTER (WHERE status = 'completed'), 0)::bigint AS completed,
+            coalesce(sum(n) FILTER (WHERE status = 'failed'), 0)::bigint AS failed
+       FROM contract_tally WHERE tenant = $1 GROUP BY agent`,
+    [tenant],
+  );
+  return new Map(rows.map(({ agent, completed, failed }) => [agent, { completed, failed }]));
+}

@@ -185,6 +185,16 @@ export function outcomeOf(error: unknown): 'unknown' | 'transient' | 'final' {
   return 'final';
 }
 
+/** Whether a statement failed because the database is not there, or has no room for it now: worth another try later. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return outcomeOf(error) !== 'final';
+  // Of broken and refused connections pg passes on what the socket said, or has only words.
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return (
+    /^E(?!RR_)[A-Z]+$/.test(String(code)) || /connection (terminated|error)|trying to connect|did not answer within/i.test(String(message))
+  );
+}
+
 export function withoutPassword(url: string): string {
   return url.replace(/\/\/([^:@/]*):[^@/]*@/, '//$1:***@');
 }

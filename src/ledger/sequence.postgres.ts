@@ -1,4 +1,4 @@
-import type { Database } from './database.postgres.js';
+import type { Database, Tx } from './database.postgres.js';
 
 // One statement: whoever gets the row of `sequencer` moves events from `pending` to `leaf`, in id order, with the next dense idx.
 // Statement snapshot and row lock fit together: the newest version of the row is read under the lock, and a `pending` row that
@@ -47,6 +47,12 @@ export const SEQUENCED_CHANNEL = 'ledger_sequenced';
 
 export async function notifySequenced(db: Database): Promise<void> {
   await db.query(`NOTIFY ${SEQUENCED_CHANNEL}`);
+}
+
+/** The next idx: all below it have their place. */
+export async function ledgerEnd(tx: Tx): Promise<number> {
+  const [row] = await tx.named<{ size: number }>('ledger_end', 'SELECT size FROM sequencer', []);
+  return row!.size;
 }
 
 export interface LedgerSize {

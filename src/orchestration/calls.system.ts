@@ -26,6 +26,11 @@ export class Calls {
     return this.accepted;
   }
 
+  /** The process is ending: new work is refused. */
+  get draining(): boolean {
+    return this.closing;
+  }
+
   /** Counts work from before its REQUEST until after its RESPONSE; refuses it once the process is ending. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
     if (this.closing)

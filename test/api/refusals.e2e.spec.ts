@@ -128,8 +128,6 @@ describeEachPlace('what is refused', (make) => {
 
   it.each([
     ['GET', '/v1/nothing'],
-    ['GET', '/v1/orchestrate'],
-    ['DELETE', '/v1/contracts'],
     ['GET', '/v1/contracts/01ARZ3NDEKTSV4RRFFQ69G5FAV'],
     ['POST', '/v1/sessions/nobody-has-this-id/close'],
     ['GET', '/'],
@@ -138,6 +136,23 @@ describeEachPlace('what is refused', (make) => {
     expect({ status: answer.statusCode, type: answer.headers['content-type'], problem: await answer.body.json() }).toEqual(
       problem(404, 'not_found'),
     );
+  });
+
+  it.each([
+    ['GET', '/v1/orchestrate', 'POST'],
+    ['DELETE', '/v1/contracts?limit=1', 'GET, HEAD'],
+    ['PUT', '/v1/sessions/a%2Fb', 'GET, HEAD'],
+    ['GET', '/v1/sessions/x/close', 'POST'],
+    ['PATCH', '/v1/agents/health', 'GET, HEAD'],
+    ['OPTIONS', '/v1/status', 'GET, HEAD'],
+    ['POST', '/openapi.json', 'GET, HEAD'],
+  ])('%s %s is a 405 that says what is allowed', async (method, path, allow) => {
+    const answer = await raw(`${ao.server.url}${path}`, { method: method as 'GET' });
+    expect([answer.headers['allow'], answer.headers['content-type']]).toEqual([
+      allow,
+      expect.stringMatching(/^application\/problem\+json/),
+    ]);
+    expect(await answer.body.json()).toMatchObject({ status: 405, code: 'method_not_allowed', detail: expect.stringContaining(allow) });
   });
 
   it('the record of an agent is no contract', async () => {

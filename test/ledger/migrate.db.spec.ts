@@ -49,7 +49,7 @@ describeOnServer('opening a ledger on a server', () => {
     const opened = await Promise.all(
       Array.from({ length: 5 }, () => openLedger({ DATABASE_URL: url, DATABASE_POOL: 4, DATA_DIR: '' }, MIGRATIONS)),
     );
-    expect(opened.map((o) => o.migrated.length).sort()).toEqual([0, 0, 0, 0, 2]);
+    expect(opened.map((o) => o.migrated.length).sort()).toEqual([0, 0, 0, 0, (await readdir(MIGRATIONS)).length]);
     for (const ledger of opened) await ledger.close();
     await drop();
   });

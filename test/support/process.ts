@@ -5,6 +5,7 @@ import { until } from './orchestrator.js';
 import { agentsFile, EXAMPLE, MOODY, type Place } from './place.js';
 
 const MAIN = join(__dirname, '../../dist/main.js');
+const CLI = join(__dirname, '../../dist/cli.js');
 /** A first start makes the embedded database; on a busy machine that takes long. */
 const START_MS = 60_000;
 
@@ -13,14 +14,17 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface Process {
+export interface Spawned {
   readonly pid: number;
-  /** Where it listens; rejects when it ends before. */
-  readonly url: Promise<string>;
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   readonly stderr: () => string;
   signal(signal: NodeJS.Signals): void;
+}
+
+export interface Process extends Spawned {
+  /** Where it listens; rejects when it ends before. */
+  readonly url: Promise<string>;
 }
 
 const alive = new Set<ChildProcess>();
@@ -35,29 +39,40 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-export async function spawnOrchestrator(place: Place, settings: Record<string, string> = {}): Promise<Process> {
-  const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
-  const env = { PATH: process.env['PATH'], ORCHESTRATOR_PORT: '0', AGENTS_FILE: file, ...place.settings, ...settings };
-  // The working directory holds no .env and no data.
-  const child = spawn(process.execPath, [MAIN], { env, cwd: process.env['AO_TEST_SCRATCH']!, stdio: ['ignore', 'pipe', 'pipe'] });
+/** `agent-orchestrator <args>`, as a shell starts it. The working directory holds no .env and no data. */
+export function spawnCommand(args: readonly string[], { env = {}, input }: { env?: Record<string, string>; input?: string } = {}): Spawned {
+  return spawnNode([CLI, ...args], { PATH: process.env['PATH'], ...env }, input);
+}
+
+function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv, input?: string): Spawned {
+  const child = spawn(process.execPath, args, { env, cwd: process.env['AO_TEST_SCRATCH']!, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => undefined).end(input); // a command that reads nothing closes it
   alive.add(child);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   // 'close' comes after the last output was read.
   const ended = new Promise<Ended>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  void ended.then(() => alive.delete(child));
+  return { pid: child.pid!, ended, stdout: () => stdout, stderr: () => stderr, signal: (signal) => void child.kill(signal) };
+}
+
+export async function spawnOrchestrator(place: Place, settings: Record<string, string> = {}): Promise<Process> {
+  const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
+  const env = { PATH: process.env['PATH'], ORCHESTRATOR_PORT: '0', AGENTS_FILE: file, ...place.settings, ...settings };
+  const spawned = spawnNode([MAIN], env);
   let over: Ended | undefined;
-  void ended.then((end) => {
+  void spawned.ended.then((end) => {
     over = end;
-    alive.delete(child);
   });
   const listening = async (): Promise<string> => {
     let url: string | undefined;
     await until(
       'the orchestrator listens',
       () => {
-        url = /"url":"([^"]+)"[^\n]*"msg":"listening"/.exec(stdout)?.[1];
-        if (over && !url) throw new Error(`the orchestrator ended with ${JSON.stringify(over)} before it listened: ${stdout}${stderr}`);
+        url = /"url":"([^"]+)"[^\n]*"msg":"listening"/.exec(spawned.stdout())?.[1];
+        if (over && !url)
+          throw new Error(`the orchestrator ended with ${JSON.stringify(over)} before it listened: ${spawned.stdout()}${spawned.stderr()}`);
         return url !== undefined;
       },
       START_MS,
@@ -66,5 +81,17 @@ export async function spawnOrchestrator(place: Place, settings: Record<string, s
   };
   const url = listening();
   url.catch(() => undefined); // who does not ask need not hear
-  return { pid: child.pid!, url, ended, stdout: () => stdout, stderr: () => stderr, signal: (signal) => void child.kill(signal) };
+  return { ...spawned, url };
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function runCommand(args: readonly string[], options: Parameters<typeof spawnCommand>[1] = {}): Promise<Outcome> {
+  const command = spawnCommand(args, options);
+  const { code } = await command.ended;
+  return { code, stdout: command.stdout(), stderr: command.stderr() };
 }

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import type { ErrorCode } from '../kernel/errors.js';
+
+/** RFC 9457, with our `code`. */
+export const Problem = z
+  .object({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('Never changes its meaning: switch on it'),
+    detail: z.string().describe('What is wrong, with which value, and what to do'),
+    pointer: z.string().optional().describe('JSON pointer to the place in the body'),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .describe('One for each field that is wrong'),
+  })
+  .meta({
+    id: 'Problem',
+    description: 'Nothing was recorded, and this is why',
+  });
+
+/** What the house says in such a case, for the documentation. */
+export const EXAMPLE_DETAILS: Partial<Record<ErrorCode, string>> = {
+  invalid_json: 'The key "capability" stands twice in one object: send it once.',
+  invalid_request: 'session_id: Invalid input: expected string, received undefined',
+  unauthorized: 'send a token: authorization: Bearer <JWT>',
+  forbidden: 'this needs a token with the scope orchestrate; it has contracts:read',
+  not_found: 'there is no session "first"',
+  payload_too_large: 'the request body is larger than 1048576 bytes',
+  unsupported_media_type: 'send the body as content-type: application/json',
+  session_closed: 'session "first" is closed and takes no more work; use another session_id',
+  session_busy: 'requests of this session are still open; wait for them, or close it with ?cancel=true',
+  key_conflict: 'this Idempotency-Key was used with another body; use a new key for a new request',
+  key_in_flight: 'the request with this Idempotency-Key is still running as contract 01M7Z0JAKBKK1K5SNPKR5JD0Y3',
+  ledger_unavailable: 'the database does not answer: connect ECONNREFUSED 127.0.0.1:5432; try again',
+  issuer_unavailable: 'the keys of https://login.example.com cannot be had: request timed out; nothing was recorded',
+  overloaded: 'too many requests are waiting; try again',
+  shutting_down: 'the orchestrator is shutting down; nothing was recorded, try again',
+};

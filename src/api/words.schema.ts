@@ -1,0 +1,39 @@
+/** What several answers are made of. */
+import { z } from 'zod';
+import type { JsonValue } from '../kernel/json.js';
+
+export const Json = z.custom<JsonValue>().meta({ description: 'Any JSON value' });
+
+export const Ulid = z
+  .string()
+  .regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'must be a ULID: 26 characters')
+  .meta({ examples: ['01M7ZBSG2SZ3SMERRYNBVMZE94'] });
+
+export const Time = z.string().meta({ format: 'date-time', examples: ['2026-11-21T15:32:25.367Z'] });
+
+export const Hash = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('SHA-256 of the record, as docs/ledger.md defines it');
+
+export const Receipt = z
+  .object({ stream: z.string(), seq: z.int().min(1), hash: Hash })
+  .meta({ id: 'Receipt', description: 'Where an event stands in the record, and the hash to remember it by' });
+
+export const Limit = z.coerce.number().int().min(1).max(1000).default(100).describe('Items per page');
+
+export const Cursor = z.string().max(64).optional().describe('`next_cursor` of the page before');
+
+export const NextCursor = z.string().nullable().describe('For the next page; null: this was the last one');
+
+/** Any well-formed text of 1 to 128 characters without control characters. */
+export const SessionId = z
+  .string()
+  .min(1)
+  .max(128)
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must not contain control characters')
+  .meta({
+    description: 'The caller’s id of the session: 1 to 128 characters of any script, no control characters',
+    pattern: '^\\P{Cc}+$',
+    examples: ['first'],
+  });

@@ -1,0 +1,207 @@
+/** Speaks to a running orchestrator on behalf of the command line. What goes wrong is told so that whoever typed the command can act on it. */
+import { STATUS_CODES } from 'node:http';
+import { type Dispatcher, request } from 'undici';
+import type { z } from 'zod';
+import { type ErrorCode, OrchestratorError } from './kernel/errors.js';
+import { parseJsonBytes } from './kernel/json.js';
+import { Answer, ContractsPage, Health, Problem } from './orchestrator.schema.js';
+
+/** A page may hold a hundred contracts of several megabytes each; whoever asks for less gets less. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** JSON of callers and agents is 64 levels deep at most; the answer wraps it. */
+const MAX_DEPTH = 80;
+const READ_MS = 30_000;
+/** A verification says something after every page it has read. */
+const SILENCE_MS = 600_000;
+/** The longest a task may take, and what the server takes to record the answer. */
+const LONGEST_TASK_SECONDS = 600;
+const GRACE_SECONDS = 15;
+
+/** Nothing was sent. */
+const UNREACHED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'];
+
+/** What stands for `from` where nobody named the URL. */
+export const DEFAULT = 'the default';
+
+export interface Target {
+  readonly url: string;
+  /** Who named the URL. */
+  readonly from: string;
+  readonly token?: string | undefined;
+}
+
+export interface TaskBody {
+  readonly session_id: string;
+  readonly timeout_seconds?: number | undefined;
+  readonly [field: string]: unknown;
+}
+
+export interface ContractsQuery {
+  readonly session_id: string;
+  readonly limit: number;
+  readonly type?: 'REQUEST' | undefined;
+  readonly cursor?: string | undefined;
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST';
+  readonly body?: unknown;
+  readonly key?: string | undefined;
+  readonly milliseconds: number;
+  readonly signal?: AbortSignal | undefined;
+  /** What it means when the connection is lost before the answer. */
+  readonly lost?: string;
+}
+
+export class OrchestratorClient {
+  constructor(private readonly target: Target) {}
+
+  /** Whether anybody said, or any process shows, that the orchestrator is there. */
+  get named(): boolean {
+    return this.target.from !== DEFAULT;
+  }
+
+  orchestrate(task: TaskBody, options: { key?: string | undefined; signal?: AbortSignal } = {}): Promise<Answer> {
+    const again = options.key === undefined ? '' : ', and the same --key asks for the recorded answer';
+    return this.ask('v1/orchestrate', Answer, {
+      ...options,
+      method: 'POST',
+      body: task,
+      milliseconds: Math.ceil(((task.timeout_seconds ?? LONGEST_TASK_SECONDS) + GRACE_SECONDS) * 1000),
+      lost: `; whether the task was recorded is unknown: agent-orchestrator contracts ${JSON.stringify(task.session_id)} shows it${again}`,
+    });
+  }
+
+  contracts(query: ContractsQuery, signal?: AbortSignal): Promise<ContractsPage> {
+    const named = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) named.set(name, String(value));
+    return this.ask(`v1/contracts?${named}`, ContractsPage, { method: 'GET', milliseconds: READ_MS, signal });
+  }
+
+  health(signal?: AbortSignal): Promise<z.output<typeof Health>> {
+    return this.ask('v1/health', Health, { method: 'GET', milliseconds: READ_MS, signal });
+  }
+
+  /** The lines of POST /v1/verify, to be read with `readMessages`. */
+  async *verify(session: string | undefined): AsyncGenerator<Uint8Array> {
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), READ_MS);
+    const call: Call = {
+      method: 'POST',
+      body: session === undefined ? {} : { session_id: session },
+      milliseconds: 0,
+      signal: silence.signal,
+    };
+    try {
+      const response = await this.send('v1/verify', call);
+      if (response.statusCode !== 200) throw this.refusal(response, await bounded(response.body));
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), SILENCE_MS);
+        yield chunk;
+      }
+    } catch (error) {
+      throw this.unanswered(error, call);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async ask<T extends z.ZodType>(path: string, schema: T, call: Call): Promise<z.output<T>> {
+    const ours = AbortSignal.timeout(call.milliseconds);
+    const signal = call.signal ? AbortSignal.any([ours, call.signal]) : ours;
+    let response: Dispatcher.ResponseData;
+    let bytes: Buffer;
+    try {
+      response = await this.send(path, { ...call, signal });
+      bytes = await bounded(response.body);
+    } catch (error) {
+      throw this.unanswered(error, call);
+    }
+    if (response.statusCode !== 200) throw this.refusal(response, bytes);
+    const answer = jsonOf(bytes);
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return answer as z.output<T>; // what came, in its order
+    const [issue] = parsed.error.issues;
+    throw this.strange(`answered what no orchestrator answers (${[...issue!.path, issue!.message].join(' ')})`);
+  }
+
+  /** `request` follows no redirects. */
+  private send(path: string, { method, body, key, signal }: Call): Promise<Dispatcher.ResponseData> {
+    const { url, token } = this.target;
+    return request(new URL(path, url.endsWith('/') ? url : `${url}/`), {
+      method,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(key !== undefined && { 'idempotency-key': key }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    });
+  }
+
+  private unanswered(error: unknown, { lost = '' }: Call): OrchestratorError {
+    if (error instanceof OrchestratorError) return error;
+    const { code, name, message } = error as { code?: string; name?: string; message?: string };
+    const { url, from } = this.target;
+    if (UNREACHED.includes(code ?? '')) {
+      const remedy = 'start it with `agent-orchestrator serve`, or say with --url or ORCHESTRATOR_URL where it is';
+      return new OrchestratorError('ledger_unavailable', `nothing answers at ${url} (${from}; ${code}): ${remedy}`, { cause: error });
+    }
+    const why = name === 'TimeoutError' || name === 'AbortError' ? 'it took too long' : message || code || String(error);
+    return new OrchestratorError('ledger_unavailable', `${url} did not answer to the end (${why})${lost || '; try again'}`, {
+      cause: error,
+    });
+  }
+
+  /** A newer server may have codes that we do not know; they are only shown. */
+  private refusal({ statusCode, headers }: Dispatcher.ResponseData, bytes: Buffer): OrchestratorError {
+    const problem = Problem.safeParse(jsonOf(bytes));
+    if (!problem.success) {
+      const location = headers['location'] === undefined ? '' : `, location ${String(headers['location'])}`;
+      return this.strange(`answered HTTP ${statusCode} ${STATUS_CODES[statusCode] ?? ''}${location}`, statusCode >= 500);
+    }
+    const { title, code, detail, pointer, errors } = problem.data;
+    const seconds = Number(headers['retry-after']);
+    return new OrchestratorError(code as ErrorCode, `${title}: ${detail}${remedy(statusCode, this.target, seconds)}`, {
+      ...(pointer !== undefined && { pointer }),
+      ...(errors && { fields: errors }),
+      ...(seconds >= 0 && { retryAfter: seconds }),
+    });
+  }
+
+  private strange(what: string, passing = false): OrchestratorError {
+    const { url, from } = this.target;
+    const remedy = passing ? 'try again' : 'is an orchestrator there? Say with --url or ORCHESTRATOR_URL where it is';
+    return new OrchestratorError(passing ? 'ledger_unavailable' : 'invalid_request', `${url} (${from}) ${what}: ${remedy}`);
+  }
+}
+
+function remedy(status: number, { token }: Target, retryAfter: number): string {
+  if (status === 401) return token === undefined ? '; set ORCHESTRATOR_TOKEN' : '; set ORCHESTRATOR_TOKEN to another token';
+  if (status === 403) return '; set ORCHESTRATOR_TOKEN to a token that may';
+  return retryAfter > 0 ? `; try again in ${retryAfter} s` : '';
+}
+
+async function bounded(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw new OrchestratorError('payload_too_large', `the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return parseJsonBytes(bytes, { maxDepth: MAX_DEPTH });
+  } catch {
+    return undefined;
+  }
+}

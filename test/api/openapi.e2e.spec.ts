@@ -1,0 +1,217 @@
+/** What /openapi.json says is what the running orchestrator does. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { fullFormats } from 'ajv-formats/dist/formats.js';
+import { type Body, running, settled } from '../support/orchestrator.js';
+import { anyPlace } from '../support/place.js';
+
+const { version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
+
+type Json = Record<string, unknown>;
+interface Content {
+  schema: Json;
+  example?: unknown;
+  examples?: Record<string, { value: unknown }>;
+}
+interface Operation {
+  summary?: string;
+  tags?: string[];
+  security?: object[];
+  parameters: { name: string; in: string; description?: string; required: boolean; schema: Json }[];
+  requestBody?: { required: boolean; content: Record<string, Content> };
+  responses: Record<string, { description: string; content: Record<string, Content> }>;
+}
+interface Document {
+  openapi: string;
+  info: { version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Json> };
+}
+
+const JSON_TYPE = 'application/json';
+const PROBLEM_TYPE = 'application/problem+json';
+
+/** Every object closed: an answer with a member that is not documented does not pass. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const inner = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, key === 'example' || key === 'enum' ? value : closed(value)]),
+  );
+  return 'properties' in inner && !('additionalProperties' in inner) ? { ...inner, additionalProperties: false } : inner;
+}
+
+describe('/openapi.json', () => {
+  const ao = running(anyPlace);
+  let document: Document;
+  let operations: [string, Operation][];
+  let misfits: (schema: Json, value: unknown) => unknown;
+
+  beforeAll(async () => {
+    const { status, body, headers } = await ao.get('/openapi.json');
+    expect([status, headers['content-type']]).toEqual([200, expect.stringMatching(/^application\/json/)]);
+    document = body as Document;
+    operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]): [string, Operation] => [`${method.toUpperCase()} ${path}`, operation]),
+    );
+    const ajv = new Ajv2020({ strict: false, allErrors: true, formats: fullFormats });
+    ajv.addSchema({ $id: 'doc', components: closed(document.components) as Json });
+    misfits = (schema, value) => {
+      const validate = ajv.compile(JSON.parse(JSON.stringify(closed(schema)).replaceAll('"#/components', '"doc#/components')) as Json);
+      return validate(value) ? [] : validate.errors;
+    };
+  });
+
+  const answerOf = (route: string, status: number, type = JSON_TYPE) =>
+    operations.find(([name]) => name === route)![1].responses[status]!.content[type]!.schema;
+
+  it('has every route of this version, and nothing else', () => {
+    expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
+    expect(operations.map(([name]) => name).sort()).toEqual([
+      'GET /v1/agents',
+      'GET /v1/agents/health',
+      'GET /v1/agents/{id}',
+      'GET /v1/capabilities',
+      'GET /v1/contracts',
+      'GET /v1/contracts/{id}',
+      'GET /v1/health',
+      'GET /v1/health/live',
+      'GET /v1/health/ready',
+      'GET /v1/sessions',
+      'GET /v1/sessions/{id}',
+      'GET /v1/status',
+      'POST /v1/orchestrate',
+      'POST /v1/sessions/{id}/close',
+      'POST /v1/verify',
+    ]);
+  });
+
+  it('every route has a summary, a tag, described parameters, an answer with a schema, and the problems it can meet', () => {
+    for (const [name, { summary, tags, security, parameters, requestBody, responses }] of operations) {
+      const open = name.startsWith('GET /v1/health');
+      expect([name, summary, tags?.length]).toEqual([name, expect.stringMatching(/\w+ \w+/), 1]);
+      expect([name, security?.length ?? 0]).toEqual([name, open ? 0 : 1]);
+      expect([name, '401' in responses, '403' in responses]).toEqual([name, !open, !open]);
+      for (const parameter of parameters) {
+        expect([name, parameter]).toEqual([
+          name,
+          expect.objectContaining({ description: expect.stringMatching(/\w/), schema: expect.any(Object) }),
+        ]);
+      }
+      expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
+      expect([name, requestBody !== undefined]).toEqual([name, ['POST /v1/orchestrate', 'POST /v1/verify'].includes(name)]);
+      for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
+      for (const [status, { description, content }] of Object.entries(responses)) {
+        expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
+        if (status === '200') expect([name, Object.values(content)[0]!.schema]).toEqual([name, expect.any(Object)]);
+        else expect([name, status, content[PROBLEM_TYPE]!.schema]).toEqual([name, status, { $ref: '#/components/schemas/Problem' }]);
+      }
+    }
+  });
+
+  it('every reference leads somewhere, and every component is used', () => {
+    const refs = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name!);
+    expect([...new Set(refs)].sort()).toEqual(Object.keys(document.components.schemas).sort());
+  });
+
+  it('every example fits its schema, and every request that is shown works', async () => {
+    let seen = 0;
+    const check = (schema: Json, value: unknown) => {
+      seen += 1;
+      expect([value, misfits(schema, value)]).toEqual([value, []]);
+    };
+    for (const [name, schema] of Object.entries(document.components.schemas)) {
+      if ('example' in schema) check({ $ref: `#/components/schemas/${name}` }, schema['example']);
+    }
+    for (const [, { parameters, responses }] of operations) {
+      for (const { schema } of parameters) if ('example' in schema) check(schema, schema['example']);
+      for (const { content } of Object.values(responses)) {
+        for (const { schema, examples } of Object.values(content))
+          for (const { value } of Object.values(examples ?? {})) check(schema, value);
+      }
+    }
+    expect(seen).toBeGreaterThan(50);
+    const { example } = document.components.schemas['OrchestrateBody'] as { example: Body };
+    expect(await ao.orchestrate(example)).toMatchObject({ success: true, data: { message: 'Echo: Hello, world!' } });
+    await ao.post('/v1/verify', (document.components.schemas['VerifyBody'] as { example: Body }).example).expect(200);
+  });
+
+  it('every 200 is as documented, and has no member that is not', async () => {
+    const one = await ao.orchestrate({
+      session_id: 's',
+      capability: 'mirrors',
+      parameters: { a: [1, null] },
+      context: { b: 1 },
+      intent: 'why',
+    });
+    const failed = await ao.orchestrate({ session_id: 's', capability: 'answers-text' });
+    const nobody = await ao.orchestrate({ session_id: 't', agent_id: 'nobody' });
+    const closedNow = await ao.post('/v1/sessions/s/close').expect(200);
+    for (const answer of [one, failed, nobody]) expect(misfits(answerOf('POST /v1/orchestrate', 200), answer)).toEqual([]);
+    expect(misfits(answerOf('POST /v1/sessions/{id}/close', 200), closedNow.body)).toEqual([]);
+    await settled(ao.db);
+    const asked: [string, string][] = [
+      ['GET /v1/contracts', '/v1/contracts'],
+      ['GET /v1/contracts', '/v1/contracts?limit=1'],
+      ['GET /v1/contracts', '/v1/contracts?session_id=s'],
+      ['GET /v1/contracts/{id}', `/v1/contracts/${one.contract_id}`],
+      ['GET /v1/contracts/{id}', `/v1/contracts/${nobody.contract_id}`],
+      ['GET /v1/sessions', '/v1/sessions'],
+      ['GET /v1/sessions', '/v1/sessions?limit=1'],
+      ['GET /v1/sessions/{id}', '/v1/sessions/s'],
+      ['GET /v1/sessions/{id}', '/v1/sessions/t'],
+      ['GET /v1/agents', '/v1/agents'],
+      ['GET /v1/agents/{id}', '/v1/agents/agent_example_001'],
+      ['GET /v1/agents/{id}', '/v1/agents/moody'],
+      ['GET /v1/agents/health', '/v1/agents/health'],
+      ['GET /v1/capabilities', '/v1/capabilities'],
+      ['GET /v1/health', '/v1/health'],
+      ['GET /v1/health/live', '/v1/health/live'],
+      ['GET /v1/health/ready', '/v1/health/ready'],
+      ['GET /v1/status', '/v1/status'],
+    ];
+    for (const [route, path] of asked) {
+      const { status, body } = await ao.get(path);
+      expect([path, status, misfits(answerOf(route, 200), body)]).toEqual([path, 200, []]);
+      expect([path, misfits(answerOf(route, 200), { ...body, undocumented: 1 })]).not.toEqual([path, []]);
+    }
+    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET') && !asked.some(([route]) => route === name));
+    expect(never).toEqual([]);
+  });
+
+  it('every problem is as documented', async () => {
+    const refused: [string, Promise<{ status: number; type: string; body: unknown }>][] = [
+      ['POST /v1/orchestrate', ao.post('/v1/orchestrate', { session_id: 's' })],
+      ['POST /v1/orchestrate', ao.post('/v1/orchestrate').type('text/plain').send('{}')],
+      ['GET /v1/contracts', ao.get('/v1/contracts?limit=0')],
+      ['GET /v1/contracts/{id}', ao.get('/v1/contracts/01ARZ3NDEKTSV4RRFFQ69G5FAV')],
+      ['GET /v1/sessions', ao.get('/v1/sessions?cursor=x')],
+      ['GET /v1/sessions/{id}', ao.get('/v1/sessions/never-opened')],
+      ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
+      ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
+      ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
+    ];
+    for (const [route, answer] of refused) {
+      const { status, type, body } = await answer;
+      expect([route, status, type]).toEqual([route, expect.any(Number), PROBLEM_TYPE]);
+      expect([route, misfits(answerOf(route, status, PROBLEM_TYPE), body)]).toEqual([route, []]);
+    }
+  });
+});
+
+describe('with REQUIRE_AUTH', () => {
+  const ao = running(anyPlace, async () => ({ REQUIRE_AUTH: 'true', JWT_SECRET: 'x'.repeat(32), HOST: '127.0.0.1' }));
+
+  it('every route that names a scope refuses who has no token, and the document itself can be read', async () => {
+    const { paths } = (await ao.get('/openapi.json').expect(200)).body as Document;
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, { security }] of Object.entries(methods)) {
+        const url = path.replace('{id}', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
+        const { status } = await (method === 'get' ? ao.get(url) : ao.post(url, {}));
+        expect([method, path, status]).toEqual([method, path, security ? 401 : 200]);
+      }
+    }
+    for (const page of ['/docs', '/redoc']) await ao.get(page).expect(200);
+  });
+});
