@@ -7,6 +7,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Appender } from '../ledger/append.worker.js';
 import type { KeyClaim } from '../ledger/batch.js';
+import { usedKeys } from '../ledger/append.postgres.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
 import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';
@@ -51,7 +52,7 @@ export class ContractManager {
     private readonly owner: string,
   ) {}
 
-  /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. */
+  /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. `used`: its key was, nothing is recorded. */
   async open(contract: NewContract, outcome?: Outcome): Promise<{ opened: OpenContract; answer?: RecordedAnswer } | { used: KeyUsed }> {
     const request = newDraft('contract.request', requestMembers(contract.request), contract.payload);
     const asked = {
@@ -61,12 +62,27 @@ export class ContractManager {
       capability: contract.request.capability,
     };
     const response = outcome && newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
-    const { result, stream } = await this.intoSession(contract, response ? [request, response] : [request]);
+    const appending = this.intoSession(contract, response ? [request, response] : [request]);
+    const { result, stream } = await appending.catch((error: Error) => this.usedBefore(contract, error));
     if (result.refusal) return { used: result.refusal as KeyUsed };
     const [first, second] = result.placed.map(({ seq, hash }) => ({ stream, seq, hash: hash.toString('hex') }));
     const opened = { asked, stream, receipt: first! };
     if (!outcome || !second || !response) return { opened };
     return { opened, answer: { ...outcome, receipt: second, request: request.id, time: response.time } };
+  }
+
+  /** A closed session takes no more work, but what it answered can still be asked for. */
+  private async usedBefore({ key }: NewContract, error: Error): Promise<{ result: AppendResult; stream: string }> {
+    const closed = error instanceof OrchestratorError && error.code === 'session_closed';
+    const [used] = closed && key ? await usedKeys(this.db, [key]) : [];
+    if (!used) throw error;
+    return { result: { refusal: { code: 'key_used', ...used } }, stream: '' };
+  }
+
+  /** What was recorded of a contract; null: it has not ended. */
+  async ended(request: string): Promise<{ asked: Asked; answer: RecordedAnswer } | null> {
+    const [asked, answer] = [await askedOf(this.db, request), await answerTo(this.db, request)];
+    return asked && answer ? { asked, answer } : null;
   }
 
   private async intoSession(contract: NewContract, drafts: readonly Draft[]): Promise<{ result: AppendResult; stream: string }> {

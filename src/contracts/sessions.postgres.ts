@@ -88,7 +88,7 @@ export async function sessionNames(tx: Tx, streams: readonly string[]): Promise<
   const payloads = await payloadsNamed(
     tx,
     firsts.map((e) => e.id),
-    'session',
+    ['session'],
   );
   const names = new Map<string, string>();
   for (const { id, stream } of firsts) {

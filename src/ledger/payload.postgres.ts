@@ -35,11 +35,24 @@ export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): 
   return byEvent(await tx.named<EventPayloadRow>('payloads_of', text, [events]));
 }
 
-/** The same, but of the disclosures only those under this name: the others may be large. */
-export async function payloadsNamed(tx: Tx, events: readonly (number | string)[], name: string): Promise<Map<number, PayloadRow[]>> {
+/** The same, but of the disclosures only those under these names: the others may be large. */
+export async function payloadsNamed(
+  tx: Tx,
+  events: readonly (number | string)[],
+  names: readonly string[],
+): Promise<Map<number, PayloadRow[]>> {
   if (events.length === 0) return new Map();
-  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = $2 ORDER BY event';
-  return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, name]));
+  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event, name';
+  return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, names]));
+}
+
+/** How many bytes the disclosures under these names have, by the row id of their event. Reads none of them. */
+export async function payloadSizes(tx: Tx, events: readonly number[], names: readonly string[]): Promise<Map<number, number>> {
+  if (events.length === 0) return new Map();
+  const text = `SELECT event, sum(octet_length(bytes))::bigint AS size FROM payload
+                 WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) GROUP BY event`;
+  const rows = await tx.named<{ event: number; size: number }>('payload_sizes', text, [events, names]);
+  return new Map(rows.map(({ event, size }) => [event, size]));
 }
 
 function byEvent(rows: EventPayloadRow[]): Map<number, PayloadRow[]> {

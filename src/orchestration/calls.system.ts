@@ -4,9 +4,18 @@
  */
 
 import type { Task } from '../agents/agent.js';
-import { type AgentClient, type CallOptions, Stop } from '../agents/agent-client.js';
-import { completed, failed, type Outcome } from '../contracts/contract.js';
+import { type AgentClient, type CallOptions, type Said as AgentSaid, type Progress, Stop } from '../agents/agent-client.js';
+import { completed, failed, type Outcome, type Said } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { JsonValue } from '../kernel/json.js';
+
+/** Somebody follows the call while it runs. */
+export interface Listener {
+  /** Must not throw. */
+  progress(progress: Progress): void;
+  /** Stopped when he is gone: the call is then cancelled at the agent. */
+  readonly gone: Stop;
+}
 
 export interface Call {
   readonly client: AgentClient;
@@ -14,6 +23,8 @@ export interface Call {
   readonly trace: string | null;
   readonly stream: string;
   readonly milliseconds: number;
+  readonly continuation?: JsonValue | undefined;
+  readonly listener?: Listener | undefined;
 }
 
 export class Calls {
@@ -45,22 +56,35 @@ export class Calls {
   }
 
   /** Calls the agent. Settles at the deadline at the latest. */
-  run({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
+  run({ client, task, trace, stream, milliseconds, continuation, listener }: Call): Promise<Outcome> {
     const stop = new Stop();
+    let over = false;
+    const options: CallOptions = {
+      stop,
+      trace,
+      ...(continuation !== undefined && { continuation }),
+      ...(listener && { progress: (progress: Progress) => over || listener.progress(progress) }),
+    };
     return new Promise<Outcome>((resolve, reject) => {
       const end = (outcome: Outcome) => {
+        over = true;
         resolve(outcome);
         stop.stop(new Error(outcome.message));
       };
+      listener?.gone.onStop((why) => end(failed('cancelled', why.message)));
+      if (over) return; // nobody waits for it any more: the agent is not called
       const timer = setTimeout(
         () => end(failed('agent_timeout', `the agent did not answer within ${milliseconds / 1000} s`)),
         milliseconds,
       );
       this.running.set(task.task_id, { stop: end, stream });
-      answered(client, task, { stop, trace })
+      answered(client, task, options)
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
-    }).finally(() => this.running.delete(task.task_id));
+    }).finally(() => {
+      over = true;
+      this.running.delete(task.task_id);
+    });
   }
 
   /** The session was closed over running calls. */
@@ -88,9 +112,17 @@ export class Calls {
 
 async function answered(client: AgentClient, task: Task, options: CallOptions): Promise<Outcome> {
   const answer = await client.call(task, options);
-  if (answer.success) return completed(answer.data);
-  return failed(answer.code, answer.message, {
-    ...(answer.data !== undefined && { result: answer.data }),
-    ...(answer.raw !== undefined && { raw: answer.raw }),
-  });
+  if (answer.success) return completed(answer.data, said(answer));
+  return failed(answer.code, answer.message, { ...said(answer), ...(answer.data !== undefined && { result: answer.data }) });
+}
+
+/** Member by member: what else an adapter may have put there is not recorded. */
+function said({ text, files, raw, read, continuation }: AgentSaid): Said {
+  return {
+    ...(text !== undefined && { text }),
+    ...(files !== undefined && { files: files.map((file) => ({ ...file })) }),
+    ...(raw !== undefined && { raw }),
+    ...(read !== undefined && { read }),
+    ...(continuation !== undefined && { continuation }),
+  };
 }
