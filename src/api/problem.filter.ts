@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
 import { isAway } from '../ledger/database.postgres.js';
-import { EXAMPLE_DETAILS } from './problem.schema.js';
+import { EXAMPLE_DETAILS, type Problem } from './problem.schema.js';
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
@@ -51,7 +51,7 @@ export function Problems(...more: ErrorCode[]): MethodDecorator {
   };
 }
 
-const headOf = (code: ErrorCode) => ({ type: 'about:blank', title: code.replaceAll('_', ' '), status: STATUS[code], code });
+const headOf = (code: ErrorCode) => ({ type: 'about:blank' as const, title: code.replaceAll('_', ' '), status: STATUS[code], code });
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -64,18 +64,22 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = asOurs(exception);
-    const status = STATUS[error.code];
-    if (status === 500) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
     if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
-    void reply
-      .status(status)
-      .type('application/problem+json')
-      .send({
-        ...headOf(error.code),
-        detail: status === 500 ? 'something went wrong on our side; the log knows more' : error.message,
-        ...(error.pointer !== undefined && { pointer: error.pointer }),
-        ...(error.fields && { errors: error.fields }),
-      });
+    const problem = this.problemOf(exception, request);
+    void reply.status(problem.status).type('application/problem+json').send(problem);
+  }
+
+  problemOf(exception: unknown, request: FastifyRequest): Problem {
+    const error = asOurs(exception);
+    const head = headOf(error.code);
+    const inside = head.status === 500;
+    if (inside) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
+    return {
+      ...head,
+      detail: inside ? 'something went wrong on our side; the log knows more' : error.message,
+      ...(error.pointer !== undefined && { pointer: error.pointer }),
+      ...(error.fields && { errors: error.fields }),
+    };
   }
 }
 

@@ -27,6 +27,9 @@ export type ContractErrorCode = keyof typeof ERROR_CODES;
 
 export const ORCHESTRATOR = 'orchestrator';
 
+/** What of a file is on the record: enough to recognise it, not its content. */
+export type RecordedFile = { name?: string; media_type?: string; url?: string; size?: number; sha256?: string };
+
 /** How a contract ended. */
 export interface Outcome {
   readonly status: 'completed' | 'failed' | 'cancelled';
@@ -37,7 +40,7 @@ export interface Outcome {
   /** What the agent said in words. */
   readonly text?: string;
   /** Files it made, by reference. */
-  readonly files?: JsonValue[];
+  readonly files?: RecordedFile[];
   /** The agent's answer as it came, where its data are not all of it or could not be understood. */
   readonly raw?: JsonValue;
   /** How `raw` was read. */

@@ -3,7 +3,7 @@ import type { JsonValue } from '../kernel/json.js';
 import type { Tx } from '../ledger/database.postgres.js';
 import { disclosedValues, type PayloadRow, payloadsOf } from '../ledger/payload.postgres.js';
 import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
-import type { Asked, Outcome } from './contract.js';
+import type { Asked, Outcome, RecordedFile } from './contract.js';
 import type { Receipt } from './contracts.commands.js';
 import { sessionNames } from './sessions.postgres.js';
 
@@ -39,7 +39,7 @@ export async function answerTo(tx: Tx, request: string): Promise<RecordedAnswer 
     ...(values['result'] !== undefined && { result: values['result'] }),
     ...(error?.message !== undefined && { message: error.message }),
     ...(values['text'] !== undefined && { text: values['text'] as string }),
-    ...(values['files'] !== undefined && { files: values['files'] as JsonValue[] }),
+    ...(values['files'] !== undefined && { files: values['files'] as RecordedFile[] }),
     receipt: { stream: row.stream, seq: row.seq, hash: row.hash.toString('hex') },
     request,
     time: row.time,
@@ -61,7 +61,7 @@ export interface ContractItem {
   readonly completed_at: string | null;
   readonly result: JsonValue;
   readonly text: string | null;
-  readonly files: JsonValue[];
+  readonly files: RecordedFile[];
   readonly error: string | null;
   readonly error_code: string | null;
   readonly in_reply_to: string | null;
@@ -143,7 +143,7 @@ function toItem(
     completed_at: answer?.time ?? null,
     result: answered['result'] ?? null,
     text: (answered['text'] as string | undefined) ?? null,
-    files: (answered['files'] as JsonValue[] | undefined) ?? [],
+    files: (answered['files'] as RecordedFile[] | undefined) ?? [],
     error: error?.message ?? null,
     error_code: answer?.error_code ?? null,
     in_reply_to: row.in_reply_to,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Command, CommandHandler, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
-import { type Asked, failed, type Outcome } from '../contracts/contract.js';
+import { type Asked, failed, type Outcome, type RecordedFile } from '../contracts/contract.js';
 import { ContractManager, SessionCancelled } from '../contracts/contracts.commands.js';
 import type { RecordedAnswer } from '../contracts/contracts.postgres.js';
 import { canonicalJson } from '../kernel/canonical.js';
@@ -30,7 +30,7 @@ export interface OrchestrateResult {
   readonly success: boolean;
   readonly data: JsonValue;
   readonly text: string | null;
-  readonly files: JsonValue[];
+  readonly files: RecordedFile[];
   readonly error: string | null;
   readonly error_code: string | null;
   readonly contract_id: string;
