@@ -48,7 +48,9 @@ export const ContractItem = z
     task_id: Ulid.nullable(),
     seq: z.int().min(1).describe('Place in the stream'),
     hash: Hash,
-    metadata: z.record(z.string(), Json).describe('What else was recorded, as `asked`, `context`, `history`, `routing`, `raw`, `read`, `continuation`'),
+    metadata: z
+      .record(z.string(), Json)
+      .describe('What else was recorded, as `asked`, `context`, `history`, `routing`, `raw`, `read`, `continuation`'),
   })
   .meta({ id: 'ContractItem', description: 'One half of a contract' });
 

@@ -16,7 +16,12 @@ const MOST_WAITING_BYTES = 256 * 1024;
 
 /** Whether an Accept header asks for events: by name, a wildcard does not. */
 export function wantsEvents(accept: string | undefined): boolean {
-  const ranges = (accept ?? '').split(',').map((range) => range.trim().toLowerCase().split(/\s*;\s*/));
+  const ranges = (accept ?? '').split(',').map((range) =>
+    range
+      .trim()
+      .toLowerCase()
+      .split(/\s*;\s*/),
+  );
   return ranges.some(([type, ...parameters]) => type === 'text/event-stream' && !parameters.some((p) => /^q=0(\.0*)?$/.test(p)));
 }
 
@@ -25,6 +30,7 @@ export function followed(
   work: (follower: Follower) => Promise<OrchestrateResult>,
   response: ServerResponse,
   problemOf: (error: unknown) => Problem,
+  heartbeatMs = HEARTBEAT_MS,
 ): Promise<StreamableFile> {
   const gone = new Stop();
   response.once('close', () => gone.stop(new Error('the caller hung up before the agent answered')));
@@ -33,7 +39,7 @@ export function followed(
     const follower: Follower = {
       gone,
       recorded(contract) {
-        events = new EventWriter();
+        events = new EventWriter(heartbeatMs);
         events.write('contract', contract);
         resolve(events.file());
       },
@@ -50,9 +56,13 @@ export function followed(
 
 /** Writes events to one reader; what he has not taken yet is bounded. */
 class EventWriter {
-  private readonly out = new Readable({ read() {}, destroy: (error, done) => (clearInterval(this.heartbeat), done(error)) });
-  private readonly heartbeat = setInterval(() => this.out.readableLength === 0 && this.out.push(': still working\n\n'), HEARTBEAT_MS);
+  private readonly out = new Readable({ read() {} }).once('close', () => clearInterval(this.heartbeat));
+  private readonly heartbeat: NodeJS.Timeout;
   private missed = 0;
+
+  constructor(heartbeatMs: number) {
+    this.heartbeat = setInterval(() => this.out.readableLength === 0 && this.push(': still working\n\n'), heartbeatMs);
+  }
 
   file(): StreamableFile {
     return new StreamableFile(this.out, { type: 'text/event-stream' });

@@ -5,9 +5,9 @@
 import { Command, CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
+import { usedKeys } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
 import type { KeyClaim } from '../ledger/batch.js';
-import { usedKeys } from '../ledger/append.postgres.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
 import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';

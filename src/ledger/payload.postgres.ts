@@ -42,7 +42,8 @@ export async function payloadsNamed(
   names: readonly string[],
 ): Promise<Map<number, PayloadRow[]>> {
   if (events.length === 0) return new Map();
-  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event, name';
+  const text =
+    'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event, name';
   return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, names]));
 }
 

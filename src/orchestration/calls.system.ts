@@ -4,7 +4,7 @@
  */
 
 import type { Task } from '../agents/agent.js';
-import { type AgentClient, type CallOptions, type Said as AgentSaid, type Progress, Stop } from '../agents/agent-client.js';
+import { type AgentClient, type Said as AgentSaid, type CallOptions, type Progress, Stop } from '../agents/agent-client.js';
 import { completed, failed, type Outcome, type Said } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
