@@ -1,4 +1,5 @@
 import type { Answer as Answered } from '../../src/agents/agent-client.js';
+import { ContractManager } from '../../src/contracts/contracts.commands.js';
 import { type Answer, type Body, running } from '../support/orchestrator.js';
 import { agentsFile, describeEachPlace, EXAMPLE, MOODY } from '../support/place.js';
 import { expectRecorded, recorded, sorted } from '../support/recorded.js';
@@ -129,14 +130,30 @@ describeEachPlace('a conversation with an agent', (make) => {
     ]);
   });
 
-  it('is not recorded for parameters that are refused, nor asked for where no agent converses', async () => {
+  it('outlives a stream that idleness closed', async () => {
+    talker.answers(asks('task 7'));
+    const asked = await talk();
+    await ao.server.app.get(ContractManager).seal(asked.receipt.stream, 'idle', false);
+    const told = await talk();
+    expect(told.receipt.stream).not.toBe(asked.receipt.stream);
+    expect(given()).toEqual(['none', 'task 7']);
+    const [seal] = await recorded(ao.db, `e.stream = $1 AND e.type = 'session.closed'`, [asked.receipt.stream]);
+    const { record, payload } = await requestOf(told);
+    expect([record['cause'], payload['continues']]).toEqual([seal!.record['id'], await responseIdOf(asked)]);
+    const { data } = await ao.orchestrate({ session_id, capability: 'mirrors', context: { history: 9 } });
+    const { context } = data as { context: { history: { contract_id: string }[] } };
+    expect(context.history.map((h) => h.contract_id)).toEqual([told.contract_id, asked.contract_id]);
+  });
+
+  it('is looked for only where an agent converses', async () => {
     const named = jest.spyOn(ao.db, 'named');
     await ao.orchestrate({ session_id, capability: 'mirrors' });
     await ao.orchestrate({ session_id, capability: 'mirrors' });
     const asked = named.mock.calls.map(([name]) => name);
     named.mockRestore();
-    expect(asked.filter((name) => /responses_of_agent|latest_responses|find_session/.test(name)).length).toBeLessThanOrEqual(1); // the session, when it was new
-    expect(asked).not.toContain('responses_of_agent');
+    expect(asked).toContain('find_session'); // when it was new
+    expect(asked.filter((name) => ['responses_of_agent', 'latest_responses', 'payload_sizes'].includes(name))).toEqual([]);
+    expect(asked.filter((name) => name === 'find_session')).toHaveLength(1);
   });
 });
 
