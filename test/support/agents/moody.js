@@ -108,10 +108,11 @@ const MOODS = {
   },
   'tells too late': ({ parameters }, { progress }) => {
     progress({ delta: 'in time' });
-    setTimeout(async () => {
+    const later = async () => {
       progress({ delta: 'too late' });
       await note(parameters.note, 'told');
-    }, 20);
+    };
+    setTimeout(() => void later(), 20);
     return { success: true };
   },
   /** Tells faster than anybody reads. */
