@@ -7,6 +7,7 @@ const SHORT = {
   'contention.mjs': ['--rounds', '2'],
   'sequence.mjs': ['--rounds', '2'],
   'orchestrate.mjs': ['--rounds', '3'],
+  'trace.mjs': ['--rounds', '2', '--backlog', '10000'],
   'flat.mjs': ['--sizes', '1,10000', '--session', '1,1000'],
 };
 

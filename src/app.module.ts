@@ -2,7 +2,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
-import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
@@ -10,10 +9,12 @@ import { AuthGuard } from './api/auth.guard.js';
 import { tokenChecks } from './api/auth.settings.js';
 import { ContractsController } from './api/contracts.controller.js';
 import { HealthController } from './api/health.controller.js';
+import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
 import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
+import { TraceController } from './api/trace.controller.js';
 import { VerifyController } from './api/verify.controller.js';
 import type { Config } from './config.js';
 import { ContractManagerModule } from './contracts/contracts.module.js';
@@ -21,6 +22,10 @@ import { IdleSessions } from './contracts/idle.worker.js';
 import { Recovery } from './contracts/recovery.worker.js';
 import { IntegrationModule } from './integration/integration.module.js';
 import { JwtVerifier } from './integration/tokens/jwt.client.js';
+import { TraceForwarding, TraceModule } from './integration/trace/trace.module.js';
+import { KernelModule } from './kernel/kernel.module.js';
+import type { Log } from './kernel/log.system.js';
+import type { Metrics } from './kernel/metrics.system.js';
 import { type Worker, Workers } from './kernel/worker.js';
 import { Appender } from './ledger/append.worker.js';
 import { Expiry } from './ledger/expiry.worker.js';
@@ -37,27 +42,30 @@ export interface Surroundings {
   readonly ledger: OpenLedger;
   /** One per process start. */
   readonly owner: string;
-  readonly log: Logger;
+  readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 @Module({})
 export class AppModule {
-  static in({ config, ledger, owner, log }: Surroundings): DynamicModule {
+  static in({ config, ledger, owner, log, metrics }: Surroundings): DynamicModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
-      useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
+      inject: [TraceForwarding, Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
+      useFactory: (trace: TraceForwarding, ...own: Worker[]) => new Workers([...own, ...trace.workers, ...housekeepingOf(ledger)]),
     };
     return {
       module: AppModule,
       imports: [
         CqrsModule.forRoot(),
+        KernelModule.with(log, metrics),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
         AgentRegistryModule,
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
         IntegrationModule.with(config.AGENTS_FILE),
         OrchestrationModule,
+        TraceModule.with(config, log),
       ],
       controllers: [
         OrchestrateController,
@@ -66,7 +74,9 @@ export class AppModule {
         AgentsController,
         HealthController,
         StatusController,
+        TraceController,
         VerifyController,
+        MetricsController,
       ],
       providers: [
         workers,

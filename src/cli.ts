@@ -13,6 +13,7 @@ import { explain } from './failure.js';
 import { coloursOf } from './kernel/terminal.system.js';
 import { migrateCommand, verifyLedgerCommand } from './ledger.cli.js';
 import { orchestrateCommand } from './orchestrate.cli.js';
+import { traceCommand } from './trace.cli.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -34,7 +35,7 @@ Examples:
   agent-orchestrator verify
 
 Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
-5 no such session (contracts)`,
+5 no such session (contracts) · 2 different and 4 missing (trace audit)`,
   );
 
 const serve = new Command('serve')
@@ -59,6 +60,7 @@ const commands = [
   orchestrateCommand(process),
   contractsCommand(process),
   verifyLedgerCommand(process),
+  traceCommand(process),
   migrateCommand(process),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -12,6 +12,8 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** JSON of callers and agents is 64 levels deep at most; the answer wraps it. */
 const MAX_DEPTH = 80;
 const READ_MS = 30_000;
+/** The server itself waits up to a minute for Trace. */
+const READ_BACK_MS = 90_000;
 /** A verification says something after every page it has read. */
 const SILENCE_MS = 600_000;
 /** The longest a task may take, and what the server takes to record the answer. */
@@ -94,6 +96,12 @@ export class OrchestratorClient {
 
   health(signal?: AbortSignal): Promise<z.output<typeof Health>> {
     return this.ask('v1/health', Health, { method: 'GET', milliseconds: READ_MS, signal });
+  }
+
+  /** What an operator asks about the forwarding to Trace; without a body how it is. */
+  trace<T extends z.ZodType>(what: 'retry-parked' | 'replay' | 'audit' | null, schema: T, body: object = {}): Promise<z.output<T>> {
+    if (what === null) return this.ask('v1/trace', schema, { method: 'GET', milliseconds: READ_MS });
+    return this.ask(`v1/trace/${what}`, schema, { method: 'POST', body, milliseconds: READ_BACK_MS });
   }
 
   /** The lines of POST /v1/verify, to be read with `readMessages`. */

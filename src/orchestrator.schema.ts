@@ -63,3 +63,44 @@ export const TaskEvent = z.discriminatedUnion('event', [
   z.object({ event: z.literal('error'), data: Problem }),
 ]);
 export type TaskEvent = z.output<typeof TaskEvent>;
+export const TraceStatus = z.looseObject({
+  status: z.string(),
+  url: z.string().optional(),
+  breaker: z.string().optional(),
+  lag: z.number().optional(),
+  lag_seconds: z.number().optional(),
+  parked: z.number().optional(),
+  retrying: z.number().optional(),
+  last_error: z.string().nullable().optional(),
+  waiting_streams: z.array(
+    z.looseObject({
+      session_id: z.string().nullable(),
+      stream: z.string(),
+      from_idx: z.number(),
+      since: z.string(),
+      error: z.string(),
+      tries: z.number(),
+      retry_at: z.string().nullable(),
+    }),
+  ),
+});
+export type TraceStatus = z.output<typeof TraceStatus>;
+
+export const TraceRetried = z.looseObject({ retried: z.number() });
+export const TraceReplayed = z.looseObject({ events: z.number() });
+
+const place = { event_id: z.string().nullable(), seq: z.number().optional() };
+
+export const TraceAudit = z.looseObject({
+  session_id: z.string(),
+  verdict: z.enum(['same', 'different', 'missing']),
+  events: z.number(),
+  held: z.number(),
+  missing: z.array(z.looseObject({ ...place, why: z.string() })),
+  repeated: z.array(z.looseObject({ ...place, times: z.number() })),
+  different: z.array(z.looseObject({ ...place, fields: z.array(z.string()) })),
+  misplaced: z.array(z.looseObject(place)),
+  unknown: z.array(z.looseObject({ ...place, event_type: z.string() })),
+  found: z.record(z.string(), z.number()),
+});
+export type TraceAudit = z.output<typeof TraceAudit>;

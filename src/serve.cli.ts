@@ -1,8 +1,8 @@
 /** Runs the server until it is told to stop, and says what to try next. Exit codes: 0 stopped in good order, 1 could not start. */
 import pc from 'picocolors';
-import { pino } from 'pino';
 import type { Config } from './config.js';
 import { OrchestratorError } from './kernel/errors.js';
+import { isReadable, type Log, openLog } from './kernel/log.system.js';
 import { type Server, startServer } from './server.system.js';
 
 const FIRST = '{"session_id":"first","capability":"echo","parameters":{"text":"Hello, world!"}}';
@@ -13,11 +13,12 @@ const LOOPBACK = /^(localhost|127\.|::1$)/;
 const STOP_MS = 9500;
 
 export async function serve(configure: () => Config): Promise<void> {
-  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  let server: Server;
   let config: Config;
+  let log: Log;
+  let server: Server;
   try {
     config = configure();
+    log = openLog(config);
     server = await startServer(config, log, (error) => {
       process.stderr.write(`${pc.red('the embedded database stopped')}: ${error.message}\n`);
       process.exit(1);
@@ -26,7 +27,7 @@ export async function serve(configure: () => Config): Promise<void> {
     process.stderr.write(`${pc.red('cannot start')}: ${whyNot(error as Error)}\n`);
     process.exit(1);
   }
-  if (process.stdout.isTTY) process.stdout.write(`${welcome(server)}\n`);
+  if (isReadable(config)) process.stdout.write(`${welcome(server)}\n`);
   else
     log.info(
       { url: server.url, agents: server.agents.map((a) => a.description.agent_id), try: `POST ${server.url}/v1/orchestrate ${FIRST}` },

@@ -6,17 +6,19 @@ import { NestFactory } from '@nestjs/core';
 import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
 import { RegisterAgent } from './agents/agents.commands.js';
 import { guardMethods } from './api/method.guard.js';
 import { serveApiDocs } from './api/openapi.system.js';
 import { invalidFields, MAX_BODY_BYTES, ProblemFilter } from './api/problem.filter.js';
+import { watchRequests } from './api/requests.system.js';
 import { VERSION } from './api/version.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
 import { newId } from './kernel/ids.system.js';
 import { parseJsonBytes } from './kernel/json.js';
+import type { Log } from './kernel/log.system.js';
+import { Metrics } from './kernel/metrics.system.js';
 import { Workers } from './kernel/worker.js';
 import { LedgerAdvanced } from './ledger/ledger.module.js';
 import { type OpenLedger, openLedger } from './ledger/open.postgres.js';
@@ -38,12 +40,12 @@ export interface Server {
 }
 
 /** `broken`: the embedded database stopped by itself; the process can only end. */
-export async function startServer(config: Config, log: Logger, broken: (error: Error) => void = () => undefined): Promise<Server> {
-  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info(message), failed: broken });
+export async function startServer(config: Config, log: Log, broken: (error: Error) => void = () => undefined): Promise<Server> {
+  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info({}, message), failed: broken });
   let app: NestFastifyApplication | undefined;
   try {
     if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');
-    app = await createApp({ config, ledger, owner: newId(), log });
+    app = await createApp({ config, ledger, owner: newId(), log, metrics: new Metrics() });
     const workers = app.get(Workers);
     await workers.start();
     const agents = await app.get(AgentSource).load();
@@ -88,15 +90,22 @@ function closing(
 }
 
 async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Promise<NestFastifyApplication> {
+  const watch = watchRequests(surroundings.log, surroundings.metrics);
   const adapter = new FastifyAdapter({
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1500 },
     forceCloseConnections: 'idle',
-    // A URL that cannot be decoded never reaches Nest.
-    frameworkErrors: (error: Error, request: unknown, reply: unknown) =>
-      new ProblemFilter(surroundings.log).answer(error, request as FastifyRequest, reply as FastifyReply),
+    // A URL that cannot be decoded reaches neither hooks nor Nest.
+    frameworkErrors: (error: Error, request: unknown, reply: unknown) => {
+      watch(request as FastifyRequest, reply as FastifyReply);
+      new ProblemFilter(surroundings.log).answer(error, request as FastifyRequest, reply as FastifyReply);
+    },
   });
   const fastify = adapter.getInstance();
+  fastify.addHook('onRequest', (request, reply, done) => {
+    watch(request, reply);
+    done();
+  });
   guardMethods(fastify);
   fastify.removeAllContentTypeParsers();
   // The raw bytes go through our scanner: JSON.parse alone would let duplicate keys and broken numbers into the record.

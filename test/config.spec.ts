@@ -20,6 +20,9 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['TRACE_TRIES', '0', /from 1 to 100/],
+  ['LOG_LEVEL', 'loud', /one of silent, error, warn, info, debug/],
+  ['LOG_FORMAT', 'xml', /one of auto, json, pretty/],
 ];
 
 const SECRET = [
@@ -47,6 +50,16 @@ describe('the configuration', () => {
     expect(error.message).toContain(`${name}=${value}: `);
     expect(error.message.slice(error.message.indexOf(`${name}=${value}: `) + name.length + value.length)).toMatch(allowed);
     expect(error.message).not.toContain('\n');
+  });
+
+  it.each(['nowhere', 'ftp://trace', 'http://trace/?key=1', 'Off'])('refuses TRACE_URL=%s, and does not echo it', (value) => {
+    expect(refusal({ TRACE_URL: value }).message).toMatch(/TRACE_URL=…: must (be off, or a URL like|have no query)/);
+  });
+
+  it('takes off, or a URL, for TRACE_URL', () => {
+    for (const TRACE_URL of ['off', 'http://localhost:8787', 'https://me:pw@trace.example.com/base/']) {
+      expect(readConfig({ TRACE_URL })).toMatchObject({ TRACE_URL });
+    }
   });
 
   it('names everything that is wrong at once', () => {
@@ -78,6 +91,11 @@ describe('the configuration', () => {
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
       AGENTS_FILE: './data/agents.json',
+      TRACE_TIMEOUT_SECONDS: 10,
+      TRACE_TRIES: 5,
+      TRACE_PAUSE_SECONDS: 30,
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'auto',
     });
   });
 

@@ -5,7 +5,10 @@ import { SETTING_NAMES } from '../src/config.js';
 
 const read = (name: string) => readFileSync(join(__dirname, '..', name), 'utf8');
 const compose = parse(read('docker-compose.yml')) as {
-  services: Record<'orchestrator' | 'postgres', { environment: Record<string, string | null>; ports?: string[] }>;
+  services: Record<
+    'orchestrator' | 'postgres' | 'trace',
+    { environment: Record<string, string | null>; ports?: string[]; volumes: string[]; command?: string[] }
+  >;
 };
 const dockerfile = read('Dockerfile').split('\n');
 
@@ -20,6 +23,14 @@ describe('the containers', () => {
   it('publish the API on this machine alone, and the database nowhere', () => {
     expect(compose.services.orchestrator.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
     expect(compose.services.postgres.ports).toBeUndefined();
+  });
+
+  it('forward to the small Trace beside them, from a file that is there', () => {
+    const { orchestrator, trace } = compose.services;
+    expect(orchestrator.environment['TRACE_URL']).toContain('http://trace:8787');
+    const [from, to] = trace.volumes[0]!.split(':') as [string, string];
+    expect(existsSync(join(__dirname, '..', from, trace.command![1]!.slice(to.length + 1)))).toBe(true);
+    expect(trace.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
   });
 
   it('are built from files that exist and that .dockerignore lets through', () => {

@@ -1,6 +1,6 @@
 /** The load: clients that call one after the other over a kept-alive connection each, in a session of their own that changes every 50 calls. */
 import { Client } from 'undici';
-import { quantile } from './numbers.mjs';
+import { quantile, sleep } from './numbers.mjs';
 import { serveParent } from './processes.mjs';
 
 const TEXT = 'What is the weather like in Reykjavik tomorrow, and should I take an umbrella? '.repeat(2).trim();
@@ -33,8 +33,11 @@ const call = (client, body) =>
     );
   });
 
-/** Runs `clients` for `milliseconds` against `urls` in turn. `session`: all in this one session. */
-async function load({ urls, clients, milliseconds, callsPerSession = 50, session, most = Number.POSITIVE_INFINITY }) {
+/**
+ * Runs `clients` for `milliseconds` against `urls` in turn. `session`: all in this one session. `rate`: calls per second of all together, each
+ * begun when its time has come; without it as fast as the answers allow.
+ */
+async function load({ urls, clients, milliseconds, callsPerSession = 50, session, rate, most = Number.POSITIVE_INFINITY }) {
   const latencies = [];
   const errors = [];
   const started = performance.now();
@@ -44,6 +47,8 @@ async function load({ urls, clients, milliseconds, callsPerSession = 50, session
     let name = session;
     for (let i = 0; performance.now() < until && latencies.length < most; i++) {
       if (session === undefined && i % callsPerSession === 0) name = `bench-${process.pid}-${++sessions}`;
+      const slot = rate ? started + ((i * clients + n) * 1000) / rate : 0;
+      if (slot > performance.now()) await sleep(slot - performance.now());
       const body = JSON.stringify({ session_id: name, capability: 'echo', parameters: { text: TEXT, turn: i, client: n } });
       const at = performance.now();
       try {

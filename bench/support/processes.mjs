@@ -1,6 +1,7 @@
 /** Child processes: started, ready, measured by /proc, and ended with the bench. */
 import { fork, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { atEnd } from './database.mjs';
@@ -65,26 +66,51 @@ export function serveParent(work) {
   });
 }
 
-/** `node dist/main.js` with these settings; resolves when it listens. */
+/**
+ * `node dist/main.js` with these settings; resolves when it listens. Without lines for requests and tasks: what it is compared with writes none
+ * either.
+ */
 export async function orchestrator({ root }, env, execArgv = []) {
-  const clean = { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ORCHESTRATOR_PORT: '0', ...env };
-  const child = spawn(process.execPath, [...execArgv, resolve(root, 'dist/main.js')], { env: clean, stdio: ['ignore', 'pipe', 'pipe'] });
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const clean = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    NODE_ENV: 'production',
+    ORCHESTRATOR_PORT: String(port),
+    LOG_LEVEL: 'warn',
+    ...env,
+  };
+  const child = spawn(process.execPath, [...execArgv, resolve(root, 'dist/main.js')], { env: clean, stdio: ['ignore', 'ignore', 'pipe'] });
   atEnd(() => stop(child));
   let heard = '';
   child.stderr.on('data', (chunk) => {
     heard += chunk;
   });
-  const url = await within(child, 'the orchestrator', (done) => {
-    let text = '';
-    child.stdout.on('data', (chunk) => {
-      text += text.length < 1e6 ? chunk : '';
-      const found = /"url":"(http[^"]+)"/.exec(text);
-      if (found) done(found[1]);
-    });
+  await within(child, 'the orchestrator', (done) => {
+    const ask = setInterval(() => {
+      if (child.exitCode !== null) return clearInterval(ask);
+      fetch(`${url}/v1/health`).then(
+        ({ ok }) => {
+          if (!ok) return;
+          clearInterval(ask);
+          done();
+        },
+        () => undefined,
+      );
+    }, 100);
   }).catch((error) => {
     throw new Error(`${error.message}: ${heard.trim().slice(0, 500)}`);
   });
   return { pid: child.pid, child, url };
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
 }
 
 const TICK_MS = 10; // USER_HZ is 100 on every Linux Node runs on

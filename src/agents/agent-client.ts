@@ -1,4 +1,5 @@
 import type { JsonValue } from '../kernel/json.js';
+import type { Trace } from '../kernel/trace.js';
 import type { Task } from './agent.js';
 
 /** What came back from an agent, parsed and bounded. The words of `failed` are the contract's error codes. */
@@ -75,8 +76,8 @@ export class Stop {
 
 export interface CallOptions {
   readonly stop: Stop;
-  /** The caller's trace id, 32 hex digits. */
-  readonly trace: string | null;
+  /** The trace the call belongs to, sent on where the protocol has a place for it. */
+  readonly trace: Trace | null;
   /** What the agent's last answer in this session left (contracts/conversation.ts has the rule); absent: nothing to go on from. */
   readonly continuation?: JsonValue;
   /** Absent: nobody listens. Never throws. What comes after the end of the call is passed over. */

@@ -5,7 +5,7 @@ import { ApiSecurity } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller, Scope, TokenVerifier } from '../kernel/principal.js';
-import { traceOf } from './caller.js';
+import { readTrace } from '../kernel/trace.js';
 import { Problems } from './problem.filter.js';
 
 type Asking = FastifyRequest & { caller?: Caller };
@@ -35,7 +35,7 @@ export class AuthGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<Asking>();
-    const trace = traceOf(request.headers);
+    const trace = readTrace(request.headers['traceparent'], request.headers['tracestate']);
     const needed = this.reflector.getAllAndOverride<Scope | 'nothing' | undefined>(NEEDS, [context.getHandler(), context.getClass()]);
     if (!this.tokens || needed === 'nothing') {
       request.caller = { tenant: 'default', principal: null, trace };

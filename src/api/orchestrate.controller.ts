@@ -78,6 +78,6 @@ export class OrchestrateController {
     const run = (follower?: Follower) => this.commands.execute(new Orchestrate(caller, request, key.data, follower));
     if (!wantsEvents(headers.accept)) return run();
     void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
-    return followed(run, reply.raw, (error) => this.problems.problemOf(error, reply.request));
+    return followed(run, reply.raw, (error) => this.problems.problemOf(error, reply.request, reply));
   }
 }

@@ -2,10 +2,19 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
+import { Log } from '../kernel/log.system.js';
+import { readTrace } from '../kernel/trace.js';
 import { isAway } from '../ledger/database.postgres.js';
 import { EXAMPLE_DETAILS, type Problem } from './problem.schema.js';
+import { routeOf } from './requests.system.js';
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Why it is an error, for the log and the count. */
+    problem?: ErrorCode;
+  }
+}
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_json: 400,
@@ -23,8 +32,10 @@ const STATUS: Record<ErrorCode, number> = {
   address_refused: 422,
   agent_unreachable: 422,
   agent_not_understood: 422,
+  integration_off: 409,
   ledger_unavailable: 503,
   issuer_unavailable: 503,
+  integration_unavailable: 503,
   overloaded: 503,
   shutting_down: 503,
   bad_configuration: 500,
@@ -55,7 +66,7 @@ const headOf = (code: ErrorCode) => ({ type: 'about:blank' as const, title: code
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Logger) {}
+  constructor(private readonly log: Log) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -65,15 +76,20 @@ export class ProblemFilter implements ExceptionFilter {
   answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = asOurs(exception);
     if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
-    const problem = this.problemOf(exception, request);
+    const problem = this.problemOf(exception, request, reply);
     void reply.status(problem.status).type('application/problem+json').send(problem);
   }
 
-  problemOf(exception: unknown, request: FastifyRequest): Problem {
+  problemOf(exception: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
     const error = asOurs(exception);
+    reply.problem = error.code;
     const head = headOf(error.code);
     const inside = head.status === 500;
-    if (inside) this.log.error({ err: exception, method: request.method, url: request.url }, 'request failed');
+    if (inside)
+      this.log.error(
+        { err: exception, ...routeOf(request), trace_id: readTrace(request.headers['traceparent'], undefined)?.id },
+        'request failed',
+      );
     return {
       ...head,
       detail: inside ? 'something went wrong on our side; the log knows more' : error.message,

@@ -35,8 +35,10 @@ export const EXAMPLE_DETAILS: Partial<Record<ErrorCode, string>> = {
   session_busy: 'requests of this session are still open; wait for them, or close it with ?cancel=true',
   key_conflict: 'this Idempotency-Key was used with another body; use a new key for a new request',
   key_in_flight: 'the request with this Idempotency-Key is still running as contract 01M7Z0JAKBKK1K5SNPKR5JD0Y3',
+  integration_off: 'no Trace is connected: set TRACE_URL and start again',
   ledger_unavailable: 'the database does not answer: connect ECONNREFUSED 127.0.0.1:5432; try again',
   issuer_unavailable: 'the keys of https://login.example.com cannot be had: request timed out; nothing was recorded',
+  integration_unavailable: 'Trace at http://localhost:8787: connect ECONNREFUSED 127.0.0.1:8787',
   overloaded: 'too many requests are waiting; try again',
   shutting_down: 'the orchestrator is shutting down; nothing was recorded, try again',
 };

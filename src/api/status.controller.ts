@@ -13,6 +13,7 @@ import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
+import { allHealthy, integrationStatus } from './integration-status.js';
 import { Problems } from './problem.filter.js';
 import { Status } from './status.schema.js';
 import { VERSION } from './version.js';
@@ -46,6 +47,7 @@ export class StatusController {
       countOpen(this.db),
       contractTotals(this.db, caller.tenant),
     ]);
+    const trace = integrationStatus('trace', following, this.workers.status());
     return {
       orchestrator: {
         status: this.instance.fit ? 'running' : 'degraded',
@@ -56,8 +58,7 @@ export class StatusController {
       },
       agents: this.agents(),
       contracts: totals,
-      // Neither can be connected in this version.
-      integrations: { memagent: { status: 'off' }, trace: { status: 'off' }, all_healthy: true },
+      integrations: { memagent: { status: 'off' }, trace, all_healthy: allHealthy(trace) },
       ledger: {
         events: size.sequenced + size.pending,
         sequenced: size.sequenced,

@@ -10,7 +10,24 @@ export const Live = life('Live', 'alive');
 export const Ready = life('Ready', 'ready');
 
 const Count = z.int().min(0);
-const Peer = z.object({ status: z.enum(['off']).describe('`off`: not connected to one') }).meta({ id: 'IntegrationStatus' });
+export const IntegrationStatus = z
+  .object({
+    status: z
+      .enum(['off', 'healthy', 'degraded', 'unavailable'])
+      .describe('`off`: not connected to one; `degraded`: sessions are parked; `unavailable`: it is away, everything waits'),
+    url: z.string().optional(),
+    lag: z.int().optional().describe('Events of the ledger not passed yet'),
+    lag_seconds: z.number().optional().describe('Age of the oldest of them'),
+    parked: Count.optional().describe('Sessions that wait for somebody to ask for another try'),
+    retrying: Count.optional().describe('Sessions that are tried again by themselves'),
+    last_error: z.string().nullable().optional(),
+    breaker: z.enum(['closed', 'open', 'half open']).optional().describe('Of this process'),
+    provenance: z.boolean().optional().describe('Whether it takes nodes of the call tree'),
+    leading: z.boolean().optional().describe('This process is the one that forwards right now'),
+    delivered: Count.optional().describe('By this process'),
+    waits_ms: Count.optional().describe('How long it waits before it looks again'),
+  })
+  .meta({ id: 'IntegrationStatus' });
 
 export const Status = z
   .object({
@@ -29,7 +46,11 @@ export const Status = z
         by_status: z.object({ pending: z.int(), completed: Count, failed: Count, cancelled: Count }),
       })
       .describe('Of the caller’s tenant, a moment behind the record'),
-    integrations: z.object({ memagent: Peer, trace: Peer, all_healthy: z.boolean().describe('None that is connected is unwell') }),
+    integrations: z.object({
+      memagent: IntegrationStatus,
+      trace: IntegrationStatus,
+      all_healthy: z.boolean().describe('None that is connected is unwell'),
+    }),
     ledger: z.object({
       events: Count,
       sequenced: Count.describe('Have their place in the global order'),
@@ -44,6 +65,7 @@ export const Status = z
         lag: z.int(),
         lag_seconds: z.number(),
         parked: Count,
+        retrying: Count,
         error: z.string().nullable(),
       }),
     ),

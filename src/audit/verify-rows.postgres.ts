@@ -193,7 +193,7 @@ async function withFirsts(tx: Tx, rows: readonly SessionRow[]): Promise<SessionF
     [streams],
   );
   const ids = events.map((event) => event.id);
-  const payloads = await payloadsNamed(tx, ids, ['session']);
+  const payloads = await payloadsNamed(tx, ids, 'session');
   const firsts = new Map(events.map(({ id, stream, event_id }) => [stream, { id: event_id, payload: payloads.get(Number(id)) ?? [] }]));
   return rows.map(({ tenant, name, stream, earlier }) => ({
     tenant,

@@ -2,21 +2,24 @@
  * ContractManager: writes both halves of every contract. A REQUEST is committed before anybody is called, its RESPONSE before anybody is
  * told; whatever happens in between, the record ends with exactly one of each.
  */
+import { Injectable } from '@nestjs/common';
 import { Command, CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
+import { Metrics } from '../kernel/metrics.system.js';
 import { usedKeys } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
 import type { KeyClaim } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
+import { Instance } from '../ledger/instance.worker.js';
 import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';
 import type { Draft } from '../ledger/record.js';
 import type { AppendResult } from '../ledger/send.postgres.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Asked, failed, type Outcome, type RequestMembers, requestMembers, responseMembers, responsePayload } from './contract.js';
 import { answerTo, askedOf, type RecordedAnswer } from './contracts.postgres.js';
-import { Sessions } from './sessions.postgres.js';
+import { Sessions, secondsUsed } from './sessions.postgres.js';
 
 /** Where an event stands, and the hash to remember it by. */
 export interface Receipt {
@@ -43,13 +46,15 @@ export interface NewContract {
 
 type KeyUsed = Extract<Refusal, { code: 'key_used' }>;
 
+@Injectable()
 export class ContractManager {
   constructor(
     private readonly appender: Appender,
     private readonly sessions: Sessions,
     private readonly db: Database,
     /** Who answers for what this process leaves open. */
-    private readonly owner: string,
+    private readonly instance: Instance,
+    private readonly metrics: Metrics,
   ) {}
 
   /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. `used`: its key was, nothing is recorded. */
@@ -68,6 +73,7 @@ export class ContractManager {
     const [first, second] = result.placed.map(({ seq, hash }) => ({ stream, seq, hash: hash.toString('hex') }));
     const opened = { asked, stream, receipt: first! };
     if (!outcome || !second || !response) return { opened };
+    this.count(outcome);
     return { opened, answer: { ...outcome, receipt: second, request: request.id, time: response.time } };
   }
 
@@ -89,7 +95,7 @@ export class ContractManager {
     const { tenant, session, key, seconds } = contract;
     for (let attempt = 0; attempt < 5; attempt++) {
       const { stream, opening } = await this.sessions.resolve(tenant, session);
-      const result = await this.appender.append({ stream, drafts, opening, key, open: { owner: this.owner, seconds } });
+      const result = await this.appender.append({ stream, drafts, opening, key, open: { owner: this.instance.owner, seconds } });
       const { refusal } = result;
       if (!refusal) {
         if (opening) this.sessions.opened(tenant, session, stream);
@@ -123,6 +129,7 @@ export class ContractManager {
     const draft = newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
     const result = await this.appender.append({ stream, drafts: [draft] }, patienceMs + GRACE_SECONDS * 1000);
     if (!result.refusal) {
+      this.count(outcome);
       const { seq, hash } = result.placed[0]!;
       return { ...outcome, receipt: { stream, seq, hash: hash.toString('hex') }, request: asked.id, time: draft.time };
     }
@@ -147,11 +154,26 @@ export class ContractManager {
       }
       const draft = newDraft('session.closed', { reason });
       const result = await this.appender.append({ stream, drafts: [draft] });
-      if (!result.refusal) return { stream, seq: result.placed[0]!.seq, hash: result.placed[0]!.hash.toString('hex') };
+      if (!result.refusal) {
+        const { seq, hash } = result.placed[0]!;
+        void this.measure(stream, seq);
+        return { stream, seq, hash: hash.toString('hex') };
+      }
       if (result.refusal.code === 'closed') throw new OrchestratorError('session_closed', 'the session is closed already');
       if (!cancel) break;
     }
     throw new OrchestratorError('session_busy', 'requests of this session are still open; wait for them, or close it with ?cancel=true');
+  }
+
+  /** A RESPONSE is written once, so over all replicas each failure is counted once. */
+  private count({ code }: Outcome): void {
+    if (code !== undefined) this.metrics.failed(code);
+  }
+
+  /** Nobody waits for this, and a session whose times cannot be read is not measured. */
+  private async measure(stream: string, seal: number): Promise<void> {
+    const seconds = await secondsUsed(this.db, stream, seal).catch(() => null);
+    if (seconds !== null) this.metrics.sessionClosed(seconds);
   }
 }
 

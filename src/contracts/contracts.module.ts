@@ -1,6 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { EventsHandler, type IEventHandler } from '@nestjs/cqrs';
-import { Appender } from '../ledger/append.worker.js';
 import { Database } from '../ledger/database.postgres.js';
 import { FollowWorker } from '../ledger/follow.worker.js';
 import { Instance } from '../ledger/instance.worker.js';
@@ -25,12 +24,6 @@ export class WakeTallies implements IEventHandler<LedgerAdvanced> {
 @Module({})
 export class ContractManagerModule {
   static with(idleMinutes: number | undefined): DynamicModule {
-    const manager = {
-      provide: ContractManager,
-      inject: [Appender, Sessions, Database, Instance],
-      useFactory: (appender: Appender, sessions: Sessions, db: Database, instance: Instance) =>
-        new ContractManager(appender, sessions, db, instance.owner),
-    };
     const recovery = {
       provide: Recovery,
       inject: [Database, ContractManager, Instance],
@@ -44,12 +37,13 @@ export class ContractManagerModule {
     };
     const sessions = { provide: Sessions, inject: [Database], useFactory: (db: Database) => new Sessions(db) };
     const tallies = { provide: FollowWorker, inject: [Database], useFactory: (db: Database) => new FollowWorker(db, new Tallies()) };
-    const own = [sessions, manager, recovery, idle, tallies];
+    const own = [sessions, recovery, idle, tallies];
     return {
       module: ContractManagerModule,
       global: true,
       providers: [
         ...own,
+        ContractManager,
         CloseSessionHandler,
         ListContractsHandler,
         GetContractHandler,
@@ -57,7 +51,7 @@ export class ContractManagerModule {
         GetSessionHandler,
         WakeTallies,
       ],
-      exports: own.map((p) => p.provide),
+      exports: [...own.map((p) => p.provide), ContractManager],
     };
   }
 }

@@ -11,7 +11,7 @@ const LOOK = { events: 1000, responses: 20 };
 export const MAX_HISTORY_BYTES = 256 * 1024;
 export const MAX_HISTORY = 50;
 
-const SHOWN = ['parameters', 'result', 'text', 'error'];
+const SHOWN = ['parameters', 'result', 'text', 'error'] as const;
 
 /**
  * Where the conversation with an agent stands in a session (its streams, oldest first): in its present stream, else in the one before, which
@@ -36,7 +36,7 @@ async function turnsOf(tx: Tx, stream: string, agent: string): Promise<Turn[]> {
   const left = await payloadsNamed(
     tx,
     rows.map((e) => e.id),
-    ['continuation'],
+    'continuation',
   );
   return rows.map((e) => ({ response: e.event_id, code: e.error_code, continuation: disclosedValues(left.get(e.id))['continuation'] }));
 }
@@ -62,10 +62,10 @@ export async function historyOf(tx: Tx, streams: readonly string[], most: number
     const request = asked.get(response.in_reply_to!);
     return request ? [{ request, response }] : [];
   });
-  const sizes = await payloadSizes(tx, rowsOf(pairs), SHOWN);
-  const sizeOf = (event: EventRow) => sizes.get(event.id) ?? 0;
+  const sizes = await payloadSizes(tx, rowsOf(pairs), ...SHOWN);
+  const sizeOf = (event: EventRow) => sizes.get(event.id)?.bytes ?? 0;
   const given = fitting(pairs, ({ request, response }) => sizeOf(request) + sizeOf(response), MAX_HISTORY_BYTES);
-  const payloads = await payloadsNamed(tx, rowsOf(given), SHOWN);
+  const payloads = await payloadsNamed(tx, rowsOf(given), ...SHOWN);
   return given.map(({ request, response }) =>
     past(request, response, { ...disclosedValues(payloads.get(request.id)), ...disclosedValues(payloads.get(response.id)) }),
   );

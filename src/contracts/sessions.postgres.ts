@@ -78,6 +78,15 @@ function fresh(tenant: string, name: string, after: Opening['after']): SessionSt
   return { stream, opening: { tenant, name, after, disclosure: newDisclosure('session', name) } };
 }
 
+/** From the first event of a session to the last one before its seal. The times are on the writers' clocks. */
+export async function secondsUsed(tx: Tx, stream: string, seal: number): Promise<number> {
+  const [first, last] = await tx.query<{ time: string }>('SELECT time FROM event WHERE stream = $1 AND seq IN (1, $2) ORDER BY seq', [
+    stream,
+    seal - 1,
+  ]);
+  return Math.max(0, Date.parse((last ?? first)!.time) - Date.parse(first!.time)) / 1000;
+}
+
 /** The callers' ids of session streams; an erased one is absent. */
 export async function sessionNames(tx: Tx, streams: readonly string[]): Promise<Map<string, string>> {
   const firsts = await tx.named<{ id: number; stream: string }>(
@@ -88,7 +97,7 @@ export async function sessionNames(tx: Tx, streams: readonly string[]): Promise<
   const payloads = await payloadsNamed(
     tx,
     firsts.map((e) => e.id),
-    ['session'],
+    'session',
   );
   const names = new Map<string, string>();
   for (const { id, stream } of firsts) {

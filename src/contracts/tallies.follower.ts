@@ -39,14 +39,14 @@ export interface ContractTotals {
   readonly by_status: Record<'pending' | 'completed' | 'failed' | 'cancelled', number>;
 }
 
-/** As of the follower's cursor: a moment behind the ledger. */
-export async function contractTotals(tx: Tx, tenant: string): Promise<ContractTotals> {
+/** As of the follower's cursor: a moment behind the ledger. Null: of all tenants. */
+export async function contractTotals(tx: Tx, tenant: string | null): Promise<ContractTotals> {
   const rows = await tx.query<{ status: string; n: number }>(
-    'SELECT status, sum(n)::bigint AS n FROM contract_tally WHERE tenant = $1 GROUP BY status',
+    'SELECT status, sum(n)::bigint AS n FROM contract_tally WHERE ($1::text IS NULL OR tenant = $1) GROUP BY status',
     [tenant],
   );
   const [sessions] = await tx.query<{ n: number }>(
-    `SELECT coalesce(sum(n), 0)::bigint AS n FROM session_tally WHERE tenant = $1 AND state = 'opened'`,
+    `SELECT coalesce(sum(n), 0)::bigint AS n FROM session_tally WHERE ($1::text IS NULL OR tenant = $1) AND state = 'opened'`,
     [tenant],
   );
   const n = (status: string) => rows.find((row) => row.status === status)?.n ?? 0;

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'session_busy'
   | 'key_conflict'
   | 'key_in_flight'
+  | 'integration_off'
   /** An address the caller named: it may not be reached, or does not answer, or nothing we understand. */
   | 'address_refused'
   | 'agent_unreachable'
@@ -24,6 +25,7 @@ export type ErrorCode =
   /** Our fault or our peers': try again later. */
   | 'ledger_unavailable'
   | 'issuer_unavailable'
+  | 'integration_unavailable'
   | 'overloaded'
   | 'shutting_down'
   /** The process cannot run as configured. */

@@ -23,5 +23,11 @@ function draw<T>(bytes: number, take: (from: number, to: number) => T): T {
 /** 128 random bits, base64url: the salt of one disclosure. */
 export const newSalt = (): string => draw(16, (from, to) => pool.toString('base64url', from, to));
 
+/** 32 hex digits. */
+export const newTraceId = (): string => draw(16, (from, to) => pool.toString('hex', from, to));
+
+/** 16 hex digits. */
+export const newSpanId = (): string => draw(8, (from, to) => pool.toString('hex', from, to));
+
 /** ULIDs of one process sort in the order they were made. ulid by itself asks the system for every character. */
 export const newId: () => string = monotonicFactory(() => draw(1, (from) => pool[from]! / 256));

@@ -11,7 +11,7 @@ import type { Worker } from '../kernel/worker.js';
 import { lookUp, usedKeys } from './append.postgres.js';
 import { fill, type Intent } from './batch.js';
 import { type Database, outcomeOf } from './database.postgres.js';
-import { type AppendResult, type Attempt, Sender, type Waiting } from './send.postgres.js';
+import { type AppendResult, type Attempt, Sender, type Waiting, waitersOf } from './send.postgres.js';
 import { Turns } from './turns.worker.js';
 
 type Send = (batch: readonly Waiting[]) => Promise<Attempt[]>;
@@ -33,8 +33,10 @@ export class Appender implements Worker {
 
   constructor(
     private readonly db: Database,
-    /** Called after every batch that wrote something. */
-    private readonly appended: () => void = () => undefined,
+    /** Called after every batch that wrote something, with the number of its events. */
+    private readonly appended: (events: number) => void = () => undefined,
+    /** Called with the seconds every append took, however it ended. */
+    private readonly settled: (seconds: number) => void = () => undefined,
   ) {
     this.sender = new Sender(db);
     this.turns = new Turns((stream, batch) => this.commit(batch, (left) => this.sender.sendInTurn(stream, left)));
@@ -51,6 +53,7 @@ export class Appender implements Worker {
       return Promise.reject(new OrchestratorError('overloaded', message, { retryAfter: 1 }));
     }
     this.waiting += 1;
+    const since = performance.now();
     const result = new Promise<AppendResult>((resolve, reject) => {
       const waiting = { intent, giveUpAt: Date.now() + patience, resolve, reject, losses: 0, unsure: false, doubted: false };
       if (this.turns.take(waiting)) return;
@@ -59,6 +62,7 @@ export class Appender implements Worker {
     });
     return result.finally(() => {
       this.waiting -= 1;
+      this.settled((performance.now() - since) / 1000);
     });
   }
 
@@ -94,12 +98,12 @@ export class Appender implements Worker {
       return this.afterFailure(left, error as Error, send);
     }
     this.pause = 0;
-    const wrote = attempts.some((a) => a.verdict === 'won');
-    if (wrote) this.counts.batches += 1;
+    const events = attempts.reduce((sum, a) => sum + (a.verdict === 'won' ? a.lane.placed.length : 0), 0);
+    if (events > 0) this.counts.batches += 1;
     for (const attempt of attempts) {
       await this.settle(attempt, send).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
     }
-    if (wrote) this.appended();
+    if (events > 0) this.appended(events);
   }
 
   /** Those of a broken connection that did reach the ledger are answered; the others go on. */
@@ -240,8 +244,6 @@ export class Appender implements Worker {
     return { waiting: this.waiting, streams_cached: this.sender.cached, taking_turns: this.turns.size, ...this.counts };
   }
 }
-
-const waitersOf = (attempt: Attempt) => [...attempt.placed, ...attempt.refused].map((p) => p.waiting);
 
 const unavailable = (why: string) =>
   new OrchestratorError('ledger_unavailable', `the ledger did not take the event: ${why}; try again`, { retryAfter: 1 });

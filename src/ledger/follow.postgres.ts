@@ -1,8 +1,15 @@
-/** Cursors, leases and parked streams of the followers. */
+/** Cursors and leases of the followers. */
 import type { Tx } from './database.postgres.js';
+import { DUE } from './park.postgres.js';
 
-export async function enrol(tx: Tx, name: string): Promise<void> {
-  await tx.query('INSERT INTO follower (name, cursor) VALUES ($1, -1) ON CONFLICT (name) DO NOTHING', [name]);
+/** A new follower begins with the first event, or with the next one. Returns its cursor if it is new. */
+export async function enrol(tx: Tx, name: string, begin: 'first' | 'next' = 'first'): Promise<number | undefined> {
+  const rows = await tx.query<{ cursor: number }>(
+    `INSERT INTO follower (name, cursor) SELECT $1, CASE WHEN $2 THEN size - 1 ELSE -1 END FROM sequencer ON CONFLICT (name) DO NOTHING
+     RETURNING cursor`,
+    [name, begin === 'next'],
+  );
+  return rows[0]?.cursor;
 }
 
 /** The cursor, locked for this transaction; undefined while another replica has it. */
@@ -27,13 +34,22 @@ export interface Lease {
   readonly token: number;
 }
 
-/** Takes the lease if it is free, over or already ours. */
-export async function takeLease(tx: Tx, name: string, owner: string, seconds: number): Promise<Lease | undefined> {
+export interface LeaseTerms {
+  readonly owner: string;
+  readonly seconds: number;
+  /** Nobody else can be alive, as with the embedded database: a lease of another owner is a dead one's. */
+  readonly alone?: boolean;
+}
+
+/** Takes the lease if there is something to do and it is free, over or already ours. Writes nothing otherwise: idle followers ask every second. */
+export async function takeLease(tx: Tx, name: string, { owner, seconds, alone = false }: LeaseTerms): Promise<Lease | undefined> {
   const rows = await tx.named<Lease>(
     'take_lease',
-    `UPDATE follower SET owner = $2, until = clock_timestamp() + make_interval(secs => $3), token = token + 1
-      WHERE name = $1 AND (owner IS NULL OR owner = $2 OR until < clock_timestamp()) RETURNING cursor, token`,
-    [name, owner, seconds],
+    `UPDATE follower f SET owner = $2, until = clock_timestamp() + make_interval(secs => $3), token = token + 1
+      WHERE f.name = $1 AND (f.owner IS NULL OR f.owner = $2 OR f.until < clock_timestamp() OR $4)
+        AND (f.cursor < (SELECT size - 1 FROM sequencer) OR EXISTS (SELECT 1 FROM parked p WHERE p.follower = $1 AND ${DUE}))
+      RETURNING cursor, token`,
+    [name, owner, seconds, alone],
   );
   return rows[0];
 }
@@ -61,44 +77,6 @@ export async function releaseLease(tx: Tx, name: string, token: number): Promise
   await tx.named('release_lease', 'UPDATE follower SET owner = NULL, until = NULL WHERE name = $1 AND token = $2', [name, token]);
 }
 
-export interface Parked {
-  readonly stream: string;
-  readonly from_idx: number;
-  readonly since: Date;
-  readonly error: string;
-  /** Somebody asked for another try. */
-  readonly due: boolean;
-}
-
-export async function parkedStreams(tx: Tx, name: string): Promise<Parked[]> {
-  return tx.named('parked_streams', 'SELECT stream, from_idx, since, error, due FROM parked WHERE follower = $1 ORDER BY from_idx', [name]);
-}
-
-export async function park(tx: Tx, name: string, poisoned: Poisoned): Promise<void> {
-  await tx.named(
-    'park',
-    `INSERT INTO parked (follower, stream, from_idx, error) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (follower, stream) DO UPDATE SET from_idx = excluded.from_idx, error = excluded.error, due = false`,
-    [name, poisoned.stream, poisoned.idx, poisoned.error.slice(0, 1000)],
-  );
-}
-
-/** The event that could not be handled; it and what follows it in its stream wait. */
-export interface Poisoned {
-  readonly stream: string;
-  readonly idx: number;
-  readonly error: string;
-}
-
-/** Has parked streams tried again by whichever replica follows: all of them, or one. */
-export async function askForRetry(tx: Tx, name: string, stream?: string): Promise<void> {
-  await tx.query('UPDATE parked SET due = true WHERE follower = $1 AND ($2::text IS NULL OR stream = $2)', [name, stream ?? null]);
-}
-
-export async function unpark(tx: Tx, name: string, stream: string): Promise<void> {
-  await tx.named('unpark', 'DELETE FROM parked WHERE follower = $1 AND stream = $2', [name, stream]);
-}
-
 export interface FollowerRow {
   readonly name: string;
   readonly cursor: number;
@@ -106,7 +84,10 @@ export interface FollowerRow {
   readonly lag: number;
   /** Age of the oldest of them, 0 if there is none. */
   readonly lag_seconds: number;
+  /** Streams that wait for somebody. */
   readonly parked: number;
+  /** Streams that are tried again by themselves. */
+  readonly retrying: number;
   readonly error: string | null;
 }
 
@@ -114,7 +95,8 @@ export async function followers(tx: Tx): Promise<FollowerRow[]> {
   return tx.query(
     `SELECT f.name, f.cursor, (s.size - 1 - f.cursor)::bigint AS lag,
             coalesce((SELECT extract(epoch FROM clock_timestamp() - l.sequenced_at) FROM leaf l WHERE l.idx = f.cursor + 1), 0)::float8 AS lag_seconds,
-            (SELECT count(*) FROM parked p WHERE p.follower = f.name) AS parked, f.error
+            (SELECT count(*) FROM parked p WHERE p.follower = f.name AND p.retry_at IS NULL AND NOT p.due) AS parked,
+            (SELECT count(*) FROM parked p WHERE p.follower = f.name AND (p.retry_at IS NOT NULL OR p.due)) AS retrying, f.error
        FROM follower f CROSS JOIN sequencer s ORDER BY f.name`,
   );
 }

@@ -7,7 +7,8 @@
 import pg from 'pg';
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
-import { askForRetry, enrol, lockCursor, moveCursor, noteError, type Parked, park, parkedStreams, unpark } from './follow.postgres.js';
+import { enrol, lockCursor, moveCursor, noteError } from './follow.postgres.js';
+import { askForRetry, type Parked, park, parkedStreams, unpark } from './park.postgres.js';
 import { columnsAfter, type SequencedColumns, sequencedOfStream } from './read.postgres.js';
 
 /** Handles events in idx order through `tx` alone. Throwing undoes the batch; it is tried again. Not retryable inside: keep it pure. */

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule, EventBus } from '@nestjs/cqrs';
+import { Metrics } from '../kernel/metrics.system.js';
 import { Appender } from './append.worker.js';
 import { Database } from './database.postgres.js';
 import { Expiry } from './expiry.worker.js';
@@ -17,10 +18,18 @@ export class LedgerModule {
       inject: [EventBus],
       useFactory: (events: EventBus) => new Sequencer(db, () => events.publish(new LedgerAdvanced())),
     };
-    const appender = { provide: Appender, inject: [Sequencer], useFactory: (seq: Sequencer) => new Appender(db, () => seq.kick()) };
+    const appender = { provide: Appender, inject: [Sequencer, Metrics], useFactory: appenderOf(db) };
     const instance = { provide: Instance, useFactory: () => new Instance(db, owner) };
     const expiry = { provide: Expiry, useFactory: () => new Expiry(db, idempotencyHours) };
     const providers = [{ provide: Database, useValue: db }, sequencer, appender, instance, expiry];
     return { module: LedgerModule, global: true, imports: [CqrsModule], providers, exports: providers.map((p) => p.provide) };
   }
 }
+
+const appenderOf = (db: Database) => (sequencer: Sequencer, metrics: Metrics) => {
+  const appended = (events: number) => {
+    metrics.batchCommitted(events);
+    sequencer.kick();
+  };
+  return new Appender(db, appended, (seconds) => metrics.appended(seconds));
+};

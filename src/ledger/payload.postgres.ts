@@ -39,21 +39,26 @@ export async function payloadsOf(tx: Tx, events: readonly (number | string)[]): 
 export async function payloadsNamed(
   tx: Tx,
   events: readonly (number | string)[],
-  names: readonly string[],
+  ...names: [string, ...string[]]
 ): Promise<Map<number, PayloadRow[]>> {
   if (events.length === 0) return new Map();
-  const text =
-    'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event, name';
+  const text = 'SELECT event, name, bytes, key_id FROM payload WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) ORDER BY event';
   return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, names]));
 }
 
-/** How many bytes the disclosures under these names have, by the row id of their event. Reads none of them. */
-export async function payloadSizes(tx: Tx, events: readonly number[], names: readonly string[]): Promise<Map<number, number>> {
-  if (events.length === 0) return new Map();
-  const text = `SELECT event, sum(octet_length(bytes))::bigint AS size FROM payload
-                 WHERE event = ANY($1::bigint[]) AND name = ANY($2::text[]) GROUP BY event`;
-  const rows = await tx.named<{ event: number; size: number }>('payload_sizes', text, [events, names]);
-  return new Map(rows.map(({ event, size }) => [event, size]));
+/** How many disclosures each event still has, and their bytes together; with names, of those alone. Reads none of them. */
+export async function payloadSizes(
+  tx: Tx,
+  events: readonly number[],
+  ...names: string[]
+): Promise<Map<number, { count: number; bytes: number }>> {
+  const rows = await tx.named<{ event: number; count: number; bytes: number }>(
+    'payload_sizes',
+    `SELECT event, count(*) AS count, sum(octet_length(bytes)) AS bytes FROM payload
+      WHERE event = ANY($1::bigint[]) AND (name = ANY($2::text[]) OR $2 = '{}') GROUP BY event`,
+    [events, names],
+  );
+  return new Map(rows.map(({ event, count, bytes }) => [event, { count, bytes: Number(bytes) }]));
 }
 
 function byEvent(rows: EventPayloadRow[]): Map<number, PayloadRow[]> {

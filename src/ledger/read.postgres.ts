@@ -71,6 +71,21 @@ export async function sequencedOfStream(
   );
 }
 
+/** An event with its place in the global order, or null while it has none. */
+export interface PlacedEvent extends EventRow {
+  readonly idx: number | null;
+}
+
+/** A stream's events after `seq`, sequenced or not. */
+export async function placedOfStream(tx: Tx, stream: string, seq: number, limit: number): Promise<PlacedEvent[]> {
+  return tx.named(
+    'placed_of_stream',
+    `SELECT ${EVENT_COLUMNS}, (SELECT l.idx FROM leaf l WHERE l.event = e.id) AS idx FROM event e
+      WHERE e.stream = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3`,
+    [stream, seq, limit],
+  );
+}
+
 export async function eventById(tx: Tx, eventId: string): Promise<EventRow | undefined> {
   return (await tx.named<EventRow>('event_by_id', `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.event_id = $1`, [eventId]))[0];
 }

@@ -35,6 +35,8 @@ export interface Attempt {
   verdict?: Verdict | undefined;
 }
 
+export const waitersOf = (attempt: Attempt): Waiting[] => [...attempt.placed, ...attempt.refused].map((p) => p.waiting);
+
 const STREAMS_CACHED = 20_000;
 
 export class Sender {

@@ -2,12 +2,14 @@
  * The calls under way in this process: each bounded by its deadline, each stoppable, all of them waited for when the process ends. An
  * agent that does not stop when told is left behind; its late answer goes nowhere.
  */
-
+import { Injectable } from '@nestjs/common';
 import type { Task } from '../agents/agent.js';
 import { type AgentClient, type Said as AgentSaid, type CallOptions, type Progress, Stop } from '../agents/agent-client.js';
 import { completed, failed, type Outcome, type Said } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
+import { Metrics } from '../kernel/metrics.system.js';
+import type { Trace } from '../kernel/trace.js';
 
 /** Somebody follows the call while it runs. */
 export interface Listener {
@@ -18,20 +20,24 @@ export interface Listener {
 }
 
 export interface Call {
+  readonly agent: string;
   readonly client: AgentClient;
   readonly task: Task;
-  readonly trace: string | null;
+  readonly trace: Trace | null;
   readonly stream: string;
   readonly milliseconds: number;
   readonly continuation?: JsonValue | undefined;
   readonly listener?: Listener | undefined;
 }
 
+@Injectable()
 export class Calls {
   private readonly running = new Map<string, { stop: (outcome: Outcome) => void; stream: string }>();
   private accepted = 0;
   private closing = false;
   private idle: () => void = () => undefined;
+
+  constructor(private readonly metrics: Metrics) {}
 
   get count(): number {
     return this.accepted;
@@ -56,7 +62,18 @@ export class Calls {
   }
 
   /** Calls the agent. Settles at the deadline at the latest. */
-  run({ client, task, trace, stream, milliseconds, continuation, listener }: Call): Promise<Outcome> {
+  async run(call: Call): Promise<Outcome> {
+    const started = performance.now();
+    try {
+      const outcome = await this.settle(call);
+      this.metrics.called(call.agent, outcome.status, (performance.now() - started) / 1000);
+      return outcome;
+    } finally {
+      this.running.delete(call.task.task_id);
+    }
+  }
+
+  private settle({ client, task, trace, stream, milliseconds, continuation, listener }: Call): Promise<Outcome> {
     const stop = new Stop();
     let over = false;
     const options: CallOptions = {
@@ -83,7 +100,6 @@ export class Calls {
         .finally(() => clearTimeout(timer));
     }).finally(() => {
       over = true;
-      this.running.delete(task.task_id);
     });
   }
 

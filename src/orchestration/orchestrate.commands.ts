@@ -9,6 +9,7 @@ import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import { newId, newSalt } from '../kernel/ids.system.js';
 import type { JsonValue } from '../kernel/json.js';
+import { Log } from '../kernel/log.system.js';
 import type { Caller } from '../kernel/principal.js';
 import type { KeyClaim } from '../ledger/batch.js';
 import { Instance } from '../ledger/instance.worker.js';
@@ -60,6 +61,14 @@ export class Orchestrate extends Command<OrchestrateResult> {
   }
 }
 
+/** A contract that has ended, and is on the record. */
+interface Carried {
+  readonly asked: Asked;
+  readonly answer: RecordedAnswer;
+  /** Recorded before, under the same Idempotency-Key. */
+  readonly repeated?: true;
+}
+
 @CommandHandler(Orchestrate)
 export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
   constructor(
@@ -68,13 +77,21 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     private readonly calls: Calls,
     private readonly instance: Instance,
     private readonly context: TaskContext,
+    private readonly log: Log,
   ) {}
 
-  execute(command: Orchestrate): Promise<OrchestrateResult> {
-    return this.calls.admit(() => this.carry(command));
+  async execute(command: Orchestrate): Promise<OrchestrateResult> {
+    const started = performance.now();
+    const { asked, answer, repeated } = await this.calls.admit(() => this.carry(command));
+    const { stream } = answer.receipt;
+    const { id: contract_id, task: task_id, to: agent, capability } = asked;
+    const who = { session: command.request.session_id, stream, contract_id, task_id, agent, capability };
+    const how = { status: answer.status, error_code: answer.code, ms: Math.round((performance.now() - started) * 10) / 10, repeated };
+    this.log.info({ ...who, ...how, trace_id: command.caller.trace?.id }, 'task');
+    return (command.key === undefined ? shape : shapeAsRecorded)(asked, answer);
   }
 
-  private async carry({ caller, request, key, follower }: Orchestrate): Promise<OrchestrateResult> {
+  private async carry({ caller, request, key, follower }: Orchestrate): Promise<Carried> {
     if (!this.instance.fit) {
       const message = 'this process has lost touch with its database and must not call agents; nothing was recorded, try again';
       throw new OrchestratorError('ledger_unavailable', message, { retryAfter: 5 });
@@ -96,7 +113,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
           capability: decision.capability,
           deadline: new Date(deadline).toISOString(),
           cause: given?.standing?.waits ? given.standing.response : null,
-          trace: caller.trace,
+          trace: caller.trace?.id ?? null,
         },
         payload: { ...payloadOf(caller, request, decision), ...given?.payload },
         seconds: milliseconds / 1000,
@@ -108,10 +125,10 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
     if ('used' in result) return this.repeat(result.used, request, follower);
     const { asked, stream } = result.opened;
     follower?.recorded(contractOf(asked));
-    const shown = key === undefined ? shape : shapeAsRecorded;
-    if (result.answer || !agent || !given) return shown(asked, result.answer!);
+    if (result.answer || !agent || !given) return { asked, answer: result.answer! };
     const task = { task_id: asked.id, capability: decision.capability!, parameters: request.parameters, context: given.context };
     const answered: Outcome = await this.calls.run({
+      agent: agent.description.agent_id,
       client: agent.client,
       task,
       trace: caller.trace,
@@ -121,7 +138,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
       listener: follower,
     });
     const outcome = fitOutput(agent, decision.capability!, answered);
-    return shown(asked, await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())));
+    return { asked, answer: await this.contracts.close(result.opened, outcome, Math.max(0, deadline - Date.now())) };
   }
 
   private given(caller: Caller, request: TaskRequest, agent: RegisteredAgent): Promise<Given> {
@@ -129,7 +146,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
   }
 
   /** The key was used before: same body, same answer. */
-  private async repeat(used: KeyUsed, request: TaskRequest, follower: Follower | undefined): Promise<OrchestrateResult> {
+  private async repeat(used: KeyUsed, request: TaskRequest, follower: Follower | undefined): Promise<Carried> {
     if (!used.body.equals(bodyHash(used.salt, request))) {
       throw new OrchestratorError('key_conflict', 'this Idempotency-Key was used with another body; use a new key for a new request');
     }
@@ -140,7 +157,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
       });
     }
     follower?.recorded(contractOf(ended.asked));
-    return shapeAsRecorded(ended.asked, ended.answer);
+    return { ...ended, repeated: true };
   }
 }
 

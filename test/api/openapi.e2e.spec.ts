@@ -70,6 +70,7 @@ describe('/openapi.json', () => {
   it('has every route of this version, and nothing else', () => {
     expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
+      'GET /metrics',
       'GET /v1/agents',
       'GET /v1/agents/health',
       'GET /v1/agents/{id}',
@@ -82,8 +83,12 @@ describe('/openapi.json', () => {
       'GET /v1/sessions',
       'GET /v1/sessions/{id}',
       'GET /v1/status',
+      'GET /v1/trace',
       'POST /v1/orchestrate',
       'POST /v1/sessions/{id}/close',
+      'POST /v1/trace/audit',
+      'POST /v1/trace/replay',
+      'POST /v1/trace/retry-parked',
       'POST /v1/verify',
     ]);
   });
@@ -101,7 +106,7 @@ describe('/openapi.json', () => {
         ]);
       }
       expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
-      expect([name, requestBody !== undefined]).toEqual([name, ['POST /v1/orchestrate', 'POST /v1/verify'].includes(name)]);
+      expect([name, requestBody !== undefined]).toEqual([name, /^POST \/v1\/(orchestrate|verify|trace\/.*)$/.test(name)]);
       for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
@@ -171,13 +176,14 @@ describe('/openapi.json', () => {
       ['GET /v1/health/live', '/v1/health/live'],
       ['GET /v1/health/ready', '/v1/health/ready'],
       ['GET /v1/status', '/v1/status'],
+      ['GET /v1/trace', '/v1/trace'],
     ];
     for (const [route, path] of asked) {
       const { status, body } = await ao.get(path);
       expect([path, status, misfits(answerOf(route, 200), body)]).toEqual([path, 200, []]);
       expect([path, misfits(answerOf(route, 200), { ...body, undocumented: 1 })]).not.toEqual([path, []]);
     }
-    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET') && !asked.some(([route]) => route === name));
+    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET /v1') && !asked.some(([route]) => route === name));
     expect(never).toEqual([]);
   });
 
@@ -205,6 +211,8 @@ describe('/openapi.json', () => {
       ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
       ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
+      ['POST /v1/trace/replay', ao.post('/v1/trace/replay', { from: 0 })],
+      ['POST /v1/trace/audit', ao.post('/v1/trace/audit', {})],
     ];
     for (const [route, answer] of refused) {
       const { status, type, body } = await answer;

@@ -8,8 +8,8 @@ import { aTime, aUlid, countEvents, expectRecorded, noted, type Recorded, record
 
 /** What differs between two records of the same thing. */
 function withoutIdentity({ record, payload }: Recorded): object {
-  const { id: _, stream: __, seq: ___, prev, time: ____, task, deadline, in_reply_to, cause, _sd, ...same } = record;
-  const there = { prev, task, deadline, in_reply_to, cause };
+  const { id: _, stream: __, seq: ___, prev, time: ____, task, deadline, trace, in_reply_to, cause, _sd, ...same } = record;
+  const there = { prev, task, deadline, trace, in_reply_to, cause };
   const { session: _____, ...rest } = payload;
   return {
     ...same,

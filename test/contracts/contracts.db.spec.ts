@@ -6,6 +6,7 @@ import { IdleSessions } from '../../src/contracts/idle.worker.js';
 import { Recovery } from '../../src/contracts/recovery.worker.js';
 import { Sessions } from '../../src/contracts/sessions.postgres.js';
 import { newId } from '../../src/kernel/ids.system.js';
+import { Metrics } from '../../src/kernel/metrics.system.js';
 import { Appender } from '../../src/ledger/append.worker.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { Instance } from '../../src/ledger/instance.worker.js';
@@ -17,7 +18,7 @@ import { expectSound } from '../support/sound.js';
 function replica(db: Database) {
   const instance = new Instance(db, newId());
   const sessions = new Sessions(db);
-  const contracts = new ContractManager(new Appender(db), sessions, db, instance.owner);
+  const contracts = new ContractManager(new Appender(db), sessions, db, instance, new Metrics());
   return { instance, sessions, contracts, recovery: new Recovery(db, contracts, instance.owner) };
 }
 

@@ -95,7 +95,7 @@ describe('parseJson', () => {
     const quick = (run: () => unknown) => {
       const start = performance.now();
       run();
-      expect(performance.now() - start).toBeLessThan(2000);
+      expect(performance.now() - start).toBeLessThan(15_000); // minutes if it were quadratic; the machine may be busy
     };
     for (const text of accepted) quick(() => parseJson(text));
     for (const text of hostile) quick(() => refused(text));

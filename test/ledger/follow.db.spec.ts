@@ -1,8 +1,9 @@
 import { Appender } from '../../src/ledger/append.worker.js';
 import type { Database, Tx } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
-import { askForRetry, enrol, followers, lockCursor, parkedStreams } from '../../src/ledger/follow.postgres.js';
+import { enrol, followers, lockCursor } from '../../src/ledger/follow.postgres.js';
 import { type Follower, FollowWorker } from '../../src/ledger/follow.worker.js';
+import { askForRetry, parkedStreams } from '../../src/ledger/park.postgres.js';
 import type { SequencedColumns } from '../../src/ledger/read.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeEachDatabase } from '../support/databases.js';

@@ -1,17 +1,18 @@
 /** A whole orchestrator in this process, spoken to over real HTTP. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
 import request from 'supertest';
 import { readConfig } from '../../src/config.js';
+import { type Log, openLog } from '../../src/kernel/log.system.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { type Server, startServer } from '../../src/server.system.js';
 import { agentsFile, EXAMPLE, type MakePlace, MOODY, type Place } from './place.js';
 import { expectSound } from './sound.js';
 
-export const log = pino({ level: process.env['AO_TEST_LOG'] ?? 'silent' });
+/** AO_TEST_LOG=debug shows what the orchestrators of a test say. */
+const quiet = openLog(readConfig({ LOG_LEVEL: process.env['AO_TEST_LOG'] ?? 'silent', LOG_FORMAT: 'json' }));
 
 /** AGENTS_FILE, like any other setting, may be given in `settings`. */
-export async function start(place: Place, settings: Record<string, string> = {}): Promise<Server> {
+export async function start(place: Place, settings: Record<string, string> = {}, log: Log = quiet): Promise<Server> {
   const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
   return startServer(readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', ...settings, AGENTS_FILE: file }), log);
 }
@@ -43,12 +44,12 @@ export interface Running {
 }
 
 /** One orchestrator for all tests of the suite around; after them its ledger must be sound. */
-export function running(make: MakePlace, settings: () => Promise<Record<string, string>> = async () => ({})): Running {
+export function running(make: MakePlace, settings: () => Promise<Record<string, string>> = async () => ({}), log?: Log): Running {
   let place: Place;
   let server: Server;
   beforeAll(async () => {
     place = await make();
-    server = await start(place, await settings());
+    server = await start(place, await settings(), log);
   });
   afterAll(async () => {
     try {

@@ -19,6 +19,8 @@ export interface Spawned {
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   readonly stderr: () => string;
+  /** From now on nobody reads its stdout, until the returned function is called. */
+  ignoreStdout(): () => void;
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -54,7 +56,11 @@ function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv, input?: stri
   // 'close' comes after the last output was read.
   const ended = new Promise<Ended>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   void ended.then(() => alive.delete(child));
-  return { pid: child.pid!, ended, stdout: () => stdout, stderr: () => stderr, signal: (signal) => void child.kill(signal) };
+  const ignoreStdout = () => {
+    child.stdout.pause();
+    return () => void child.stdout.resume();
+  };
+  return { pid: child.pid!, ended, stdout: () => stdout, stderr: () => stderr, ignoreStdout, signal: (signal) => void child.kill(signal) };
 }
 
 export async function spawnOrchestrator(place: Place, settings: Record<string, string> = {}): Promise<Process> {

@@ -7,6 +7,7 @@ import type { Task } from '../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
+import { spanOf, traceparent } from '../../kernel/trace.js';
 import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
 import { exchange, type HttpAnswer } from './exchange.client.js';
 
@@ -40,8 +41,7 @@ export class HttpClient extends AgentClient {
       'content-type': 'application/json',
       accept: 'application/json',
       'idempotency-key': task.task_id,
-      // The contract stands for the span: its id has no 8 bytes to spare, so the parent id is cut from the trace.
-      ...(trace && { traceparent: `00-${trace}-${trace.slice(16)}-01` }),
+      ...(trace && { traceparent: traceparent(trace, spanOf(task.task_id)), ...(trace.state && { tracestate: trace.state }) }),
     };
     const path = `${this.path}/execute`;
     let answer: HttpAnswer;

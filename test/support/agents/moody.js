@@ -30,6 +30,9 @@ const MOODS = {
     await new Promise(setImmediate);
     throw new Error('fell over');
   },
+  'throws what it was told': ({ parameters }) => {
+    throw new Error(parameters.text);
+  },
   'throws nothing': () => Promise.reject(),
   'throws what has no text': () => {
     throw Object.create(null);
