@@ -6,7 +6,7 @@ import { type Peer, says, startPeer } from '../support/peer.js';
 import { agentsFile, describeEachPlace, EXAMPLE, MOODY, scratchDirectory } from '../support/place.js';
 import { aTime, aUlid, countEvents, expectRecorded, noted, type Recorded, recorded } from '../support/recorded.js';
 
-/** What differs between two records of the same thing. */
+/** All of a record that two tasks alike have in common. */
 function withoutIdentity({ record, payload }: Recorded): object {
   const { id: _, stream: __, seq: ___, prev, time: ____, task, deadline, trace, in_reply_to, cause, _sd, ...same } = record;
   const there = { prev, task, deadline, trace, in_reply_to, cause };
