@@ -3,10 +3,11 @@ import { createReadStream } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { type ConnectOptions, connect, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
 import { OrchestratorError } from './kernel/errors.js';
-import { printable, printableJson } from './kernel/printable.js';
+import { lines, printable, printableJson } from './kernel/printable.js';
 import { type Colours, coloursOf, type Terminal } from './kernel/terminal.system.js';
 import type { Answer } from './orchestrator.schema.js';
 import { type JsonObject, readObject, readParameters } from './parameters.js';
+import { eachOf, shown } from './task-progress.cli.js';
 
 const FAILED = 3;
 /** More than a server takes. */
@@ -22,6 +23,7 @@ interface Options extends ConnectOptions {
   readonly timeout?: number;
   readonly key?: string;
   readonly json?: boolean;
+  readonly stream?: boolean;
 }
 
 export type Input = AsyncIterable<Uint8Array>;
@@ -38,7 +40,8 @@ export function orchestrateCommand(terminal: Terminal & { readonly stdin: Input 
     .option('--intent <text>', 'why, for the record')
     .option('--timeout <seconds>', 'how long the agent may take, up to 600', seconds)
     .option('--key <text>', 'Idempotency-Key: the same key and task give the recorded answer again, never a second call')
-    .option('--json', 'print the answer as one JSON document')
+    .option('--stream', 'show what the agent tells while it works; Ctrl-C cancels the task')
+    .option('--json', 'print the answer as one JSON document, or with --stream one JSON object for each event')
     .addHelpText('after', HELP)
     .action(async (words: string[], options: Options) => {
       process.exitCode = await orchestrate(words, options, terminal);
@@ -50,6 +53,7 @@ Examples:
   agent-orchestrator orchestrate --session first --capability echo text="Hello, world!"
   agent-orchestrator orchestrate -s first -c plan goal="a party" guests:=12 'diet:=["vegan"]'
   agent-orchestrator orchestrate -s first -a greeter --parameters @task.json --key order-4711
+  agent-orchestrator orchestrate -s first -c plan goal="a party" --stream
   jq '{text: .title}' news.json | agent-orchestrator orchestrate -s news -c uppercase -p - --json
 
 Exit codes: 0 the agent did it · 3 it was not done, and that is recorded · 1 usage, not reachable, or refused: nothing was recorded,
@@ -77,10 +81,12 @@ async function orchestrate(words: string[], options: Options, terminal: Terminal
   };
   const client = await connect(options, terminal);
   const since = performance.now();
-  const answer = await client.orchestrate(task, { key });
-  const { stdout, env } = terminal;
-  const told = options.json ? printableJson(answer) : render(answer, Math.round(performance.now() - since), coloursOf(stdout, env));
-  stdout.write(`${told}\n`);
+  const { stdout, stderr, env } = terminal;
+  const follow = () => (options.json ? eachOf(client.follow(task, { key }), stdout) : shown(client.follow(task, { key }), stderr));
+  const answer = await (options.stream ? follow() : client.orchestrate(task, { key }));
+  if (options.json) {
+    if (!options.stream) stdout.write(`${printableJson(answer)}\n`);
+  } else stdout.write(`${render(answer, Math.round(performance.now() - since), coloursOf(stdout, env))}\n`);
   return answer.success ? 0 : FAILED;
 }
 
@@ -108,14 +114,16 @@ async function textOf(name: string, input: Input): Promise<string> {
 }
 
 function render(answer: Answer, milliseconds: number, colours: Colours): string {
-  const { success, data, error, error_code, contract_id, agent_id, receipt } = answer;
+  const { success, data, text, files, error, error_code, contract_id, agent_id, receipt } = answer;
   const head = success ? colours.green('✔ success') : `${colours.red('✘ failed')}: ${printable(`${error_code}: ${error}`)}`;
   const row = (name: string, text: string) => `  ${colours.dim(name.padEnd(9))} ${text}`;
   return [
     `${head}  ${colours.dim(`${milliseconds} ms`)}`,
     row('agent', printable(agent_id ?? 'none')),
     row('contract', printable(contract_id)),
+    ...(text ? [row('text', lines(text).replaceAll('\n', `\n${' '.repeat(12)}`))] : []),
     ...(data === null || data === undefined ? [] : [row('data', printableJson(data, 2).replaceAll('\n', `\n${' '.repeat(12)}`))]),
+    ...(files ?? []).map((file) => row('file', printableJson(file))),
     row('receipt', printable(`${receipt.stream} seq ${receipt.seq}`)),
     row('', printable(receipt.hash)),
   ].join('\n');

@@ -4,7 +4,8 @@ import { type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { type ErrorCode, OrchestratorError } from './kernel/errors.js';
 import { parseJsonBytes } from './kernel/json.js';
-import { Answer, ContractsPage, Health, Problem } from './orchestrator.schema.js';
+import { Answer, ContractsPage, Health, Problem, type TaskEvent } from './orchestrator.schema.js';
+import { taskEvents } from './task-events.client.js';
 
 /** A page may hold a hundred contracts of several megabytes each; whoever asks for less gets less. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -48,10 +49,10 @@ export interface ContractsQuery {
 interface Call {
   readonly method: 'GET' | 'POST';
   readonly body?: unknown;
-  readonly accept?: string;
   readonly key?: string | undefined;
   readonly milliseconds: number;
   readonly signal?: AbortSignal | undefined;
+  readonly accept?: string;
   /** What it means when the connection is lost before the answer. */
   readonly lost?: string;
 }
@@ -65,14 +66,26 @@ export class OrchestratorClient {
   }
 
   orchestrate(task: TaskBody, options: { key?: string | undefined; signal?: AbortSignal } = {}): Promise<Answer> {
-    const again = options.key === undefined ? '' : ', and the same --key asks for the recorded answer';
-    return this.ask('v1/orchestrate', Answer, {
-      ...options,
-      method: 'POST',
-      body: task,
-      milliseconds: Math.ceil(((task.timeout_seconds ?? LONGEST_TASK_SECONDS) + GRACE_SECONDS) * 1000),
-      lost: `; whether the task was recorded is unknown: agent-orchestrator contracts ${JSON.stringify(task.session_id)} shows it${again}`,
-    });
+    return this.ask('v1/orchestrate', Answer, { ...options, ...taskCall(task, options.key) });
+  }
+
+  /** The same task, told while it runs; the last event is its `result`. Whoever stops reading before cancels it. */
+  async *follow(task: TaskBody, options: { key?: string | undefined } = {}): AsyncGenerator<Exclude<TaskEvent, { event: 'error' }>> {
+    const own = taskCall(task, options.key);
+    const call: Call = { ...options, ...own, accept: 'text/event-stream', signal: AbortSignal.timeout(own.milliseconds) };
+    try {
+      const response = await this.send('v1/orchestrate', call);
+      const streams = /^text\/event-stream\b/.test(String(response.headers['content-type']));
+      if (response.statusCode !== 200 || !streams) throw this.refusal(response, await bounded(response.body));
+      for await (const told of taskEvents(response.body, { maxBytes: MAX_ANSWER_BYTES, maxDepth: MAX_DEPTH })) {
+        if (told.event === 'error') throw this.problem(told.data, { status: told.data.status ?? 503 }, own.lost);
+        yield told;
+        if (told.event === 'result') return;
+      }
+    } catch (error) {
+      throw this.unanswered(error, call);
+    }
+    throw this.unanswered(new Error('the events ended without a result'), call);
   }
 
   contracts(query: ContractsQuery, signal?: AbortSignal): Promise<ContractsPage> {
@@ -141,7 +154,7 @@ export class OrchestratorClient {
   }
 
   /** `request` follows no redirects. */
-  private send(path: string, { method, body, accept = 'application/json', key, signal }: Call): Promise<Dispatcher.ResponseData> {
+  private send(path: string, { method, body, key, signal, accept = 'application/json' }: Call): Promise<Dispatcher.ResponseData> {
     const { url, token } = this.target;
     return request(new URL(path, url.endsWith('/') ? url : `${url}/`), {
       method,
@@ -179,9 +192,15 @@ export class OrchestratorClient {
       const location = headers['location'] === undefined ? '' : `, location ${String(headers['location'])}`;
       return this.strange(`answered HTTP ${statusCode} ${STATUS_CODES[statusCode] ?? ''}${location}`, statusCode >= 500);
     }
-    const { title, code, detail, pointer, errors } = problem.data;
-    const seconds = Number(headers['retry-after']);
-    return new OrchestratorError(code as ErrorCode, `${title}: ${detail}${remedy(statusCode, this.target, seconds)}`, {
+    return this.problem(problem.data, { status: statusCode, seconds: Number(headers['retry-after']) });
+  }
+
+  private problem(
+    { title, code, detail, pointer, errors }: z.output<typeof Problem>,
+    { status, seconds = Number.NaN }: { status: number; seconds?: number },
+    lost = '',
+  ): OrchestratorError {
+    return new OrchestratorError(code as ErrorCode, `${title}: ${detail}${lost}${remedy(status, this.target, seconds)}`, {
       ...(pointer !== undefined && { pointer }),
       ...(errors && { fields: errors }),
       ...(seconds >= 0 && { retryAfter: seconds }),
@@ -193,6 +212,16 @@ export class OrchestratorClient {
     const remedy = passing ? 'try again' : 'is an orchestrator there? Say with --url or ORCHESTRATOR_URL where it is';
     return new OrchestratorError(passing ? 'ledger_unavailable' : 'invalid_request', `${url} (${from}) ${what}: ${remedy}`);
   }
+}
+
+function taskCall(task: TaskBody, key: string | undefined) {
+  const again = key === undefined ? '' : ', and the same --key asks for the recorded answer';
+  return {
+    method: 'POST' as const,
+    body: task,
+    milliseconds: Math.ceil(((task.timeout_seconds ?? LONGEST_TASK_SECONDS) + GRACE_SECONDS) * 1000),
+    lost: `; whether the task was recorded is unknown: agent-orchestrator contracts ${JSON.stringify(task.session_id)} shows it${again}`,
+  };
 }
 
 function remedy(status: number, { token }: Target, retryAfter: number): string {

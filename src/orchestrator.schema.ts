@@ -4,6 +4,8 @@ import { z } from 'zod';
 export const Answer = z.looseObject({
   success: z.boolean(),
   data: z.unknown(),
+  text: z.string().nullish(),
+  files: z.array(z.looseObject({})).nullish(),
   error: z.string().nullable(),
   error_code: z.string().nullable(),
   contract_id: z.string(),
@@ -81,12 +83,22 @@ export type CompressProgress = z.output<typeof CompressProgress>;
 /** RFC 9457 with our `code`. */
 export const Problem = z.looseObject({
   title: z.string(),
+  status: z.number().optional(),
   code: z.string(),
   detail: z.string(),
   pointer: z.string().optional(),
   errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
 });
 
+/** What is told of a task that is followed. */
+export const TaskEvent = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('contract'), data: z.looseObject({ contract_id: z.string(), agent_id: z.string().nullable() }) }),
+  z.object({ event: z.literal('status'), data: z.looseObject({ status: z.string(), missed: z.number().optional() }) }),
+  z.object({ event: z.literal('delta'), data: z.looseObject({ delta: z.string(), missed: z.number().optional() }) }),
+  z.object({ event: z.literal('result'), data: Answer }),
+  z.object({ event: z.literal('error'), data: Problem }),
+]);
+export type TaskEvent = z.output<typeof TaskEvent>;
 export const TraceStatus = z.looseObject({
   status: z.string(),
   url: z.string().optional(),

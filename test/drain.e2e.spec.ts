@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { embeddedDirectory } from './support/databases.js';
+import { follow, SlowCaller } from './support/events.js';
 import { type Answer, type Body, until } from './support/orchestrator.js';
 import { anyPlace, describeEachPlace, inspect, type Place, scratchDirectory } from './support/place.js';
 import { endAll, type Process, spawnOrchestrator } from './support/process.js';
@@ -64,6 +65,38 @@ describeEachPlace('SIGTERM', (make) => {
       expect(await db.query('SELECT owner FROM instance')).toEqual([]);
       await expectSound(db);
     });
+  });
+});
+
+describe('SIGTERM while tasks are followed', () => {
+  it('lets them finish, tells those it interrupts so, ends every stream and exits 0 within 10 s', async () => {
+    const place = await anyPlace();
+    const own = await spawnOrchestrator(place);
+    const url = await own.url;
+    const [short, long] = [join(await scratchDirectory(), 'note'), join(await scratchDirectory(), 'note')];
+    const finishes = follow(url, { session_id: 'drain', capability: 'sleeps', parameters: { ms: 1000, note: short } });
+    const never = follow(url, { session_id: 'drain', capability: 'tells-and-waits', parameters: { note: long }, timeout_seconds: 60 });
+    const reads = new SlowCaller(url, { session_id: 'drain', capability: 'sleeps', parameters: { ms: 1 } }); // never reads its result
+    await Promise.all([noted(short, 'started'), noted(long, 'started')]);
+    const told = Date.now();
+    own.signal('SIGTERM');
+    expect((await finishes).events.map((e) => [e.event, e.data.success ?? null])).toEqual([
+      ['contract', null],
+      ['result', true],
+    ]);
+    const { events } = await never;
+    expect(events.map((e) => e.event)).toEqual(['contract', 'delta', 'result']);
+    expect(events.at(-1)!.data).toMatchObject({ success: false, error_code: 'interrupted' });
+    await noted(long, 'aborted');
+    expect(await own.ended).toEqual({ code: 0, signal: null });
+    expect(Date.now() - told).toBeLessThan(10_000);
+    expect(own.stderr()).toBe('');
+    reads.hangUp();
+    await inspect(place, async (db) => {
+      await expectRecorded(db, events.at(-1)!.data as Answer);
+      await expectSound(db);
+    });
+    await place.drop();
   });
 });
 

@@ -78,8 +78,9 @@ export interface CallOptions {
   readonly stop: Stop;
   /** The trace the call belongs to, sent on where the protocol has a place for it. */
   readonly trace: Trace | null;
-  /** From the agent's latest answer in this session; null if there was none, or it left none. */
+  /** What the agent's last answer in this session left (contracts/conversation.ts has the rule); absent: nothing to go on from. */
   readonly continuation?: JsonValue;
+  /** Absent: nobody listens. Never throws. What comes after the end of the call is passed over. */
   readonly progress?: (progress: Progress) => void;
 }
 
@@ -95,6 +96,9 @@ export interface Health {
  * parseJson before anybody sees it; what could not be parsed is kept in `raw`.
  */
 export abstract class AgentClient {
+  /** Whether answers may leave a continuation. Only then is the record asked for one before each call. */
+  readonly conversational: boolean = false;
+
   abstract call(task: Task, options: CallOptions): Promise<Answer>;
 
   /** Whether the agent is well, asked of it now. Never throws, settles within five seconds, reads 64 KiB at most; `unknown` if it cannot be asked. */

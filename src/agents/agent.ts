@@ -8,13 +8,15 @@
  *         agent_id: 'greeter', name: 'Greeter', description: 'Says hello', version: '1.0.0',
  *         capabilities: [{ name: 'greet', description: 'Greets somebody by name', input_schema: { type: 'object' } }],
  *       };
- *       async execute(task, { signal }) {
+ *       async execute(task, { signal, progress }) {
+ *         progress({ status: 'thinking' });
  *         return { success: true, data: { message: `Hello, ${task.parameters.name}!` } };
  *       }
  *     }
  */
 import { z } from 'zod';
 import type { JsonValue } from '../kernel/json.js';
+import type { Progress } from './agent-client.js';
 import { compile } from './json-schema.js';
 
 export interface Task {
@@ -35,8 +37,11 @@ export abstract class Agent {
    * Does one task. `signal` aborts at the deadline, on cancellation and when the process stops: what is returned afterwards is not recorded any
    * more. Called concurrently. The answer must be JSON: no cycles, no BigInt, integers up to 2^53, 64 levels, 4 MiB. It shares the one thread
    * of the process: nothing can interrupt a loop that never awaits. What computes for long belongs into a worker thread or a process of its own.
+   *
+   * `progress({ status: 'thinking' })` and `progress({ delta: 'Hel' })` reach whoever follows the task, at once and without promise: a reader
+   * that is too slow misses some, and nothing of it is recorded. The answer must be whole without them.
    */
-  abstract execute(task: Task, options: { signal: AbortSignal }): Promise<AgentAnswer>;
+  abstract execute(task: Task, options: { signal: AbortSignal; progress: (progress: Progress) => void }): Promise<AgentAnswer>;
 }
 
 /** Chosen by the operator, permanent, part of envelopes that can never be erased. */

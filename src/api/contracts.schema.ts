@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ContractError } from './orchestrate.schema.js';
-import { Cursor, Hash, Json, Limit, NextCursor, SessionId, Time, Ulid } from './words.schema.js';
+import { Cursor, FileReference, Hash, Json, Limit, NextCursor, SessionId, Time, Ulid } from './words.schema.js';
 
 export const ContractId = Ulid.describe('The id of either half of the contract');
 
@@ -40,13 +40,17 @@ export const ContractItem = z
     created_at: Time,
     completed_at: Time.nullable(),
     result: Json,
+    text: z.string().nullable().describe('What the agent said in words'),
+    files: z.array(FileReference),
     error: z.string().nullable(),
     error_code: ContractError,
     in_reply_to: Ulid.nullable().describe('Of a RESPONSE: its REQUEST'),
     task_id: Ulid.nullable(),
     seq: z.int().min(1).describe('Place in the stream'),
     hash: Hash,
-    metadata: z.record(z.string(), Json).describe('What else was recorded, as `asked`, `context`, `routing`, `raw`'),
+    metadata: z
+      .record(z.string(), Json)
+      .describe('What else was recorded, as `asked`, `context`, `history`, `routing`, `raw`, `read`, `continuation`'),
   })
   .meta({ id: 'ContractItem', description: 'One half of a contract' });
 

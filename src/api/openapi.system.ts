@@ -8,6 +8,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { OrchestrateEvent } from './orchestrate.schema.js';
 import { Problem } from './problem.schema.js';
 
 /** redoc 2.5.4 as it is on npm; as a dependency it would bring React along. */
@@ -76,7 +77,6 @@ export function serveApiDocs(app: NestFastifyApplication, version: string): void
 }
 
 function apiDocument(app: NestFastifyApplication, version: string): OpenAPIObject {
-  const problem = convert(Problem, { schemaType: 'output' });
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Agent Orchestrator')
@@ -91,8 +91,14 @@ function apiDocument(app: NestFastifyApplication, version: string): OpenAPIObjec
     operationIdFactory,
     autoTagControllers: false,
   });
-  const schemas = { ...document.components?.schemas, ...problem.components } as NonNullable<OpenAPIObject['components']>['schemas'];
-  return { ...document, components: { ...document.components, schemas: schemas! } };
+  const schemas = { ...referred(Problem), ...referred(OrchestrateEvent), ...document.components?.schemas };
+  return { ...document, components: { ...document.components, schemas } };
+}
+
+/** Schemas to which content refers by name: Nest finds only those that are a whole answer or body. */
+function referred(schema: z.ZodType): NonNullable<NonNullable<OpenAPIObject['components']>['schemas']> {
+  const { components } = convert(schema, { schemaType: 'output' });
+  return JSON.parse(JSON.stringify(components).replaceAll('"#/$defs/', '"#/components/schemas/'));
 }
 
 /** Schemas with an id become components. Answers are documented open, as clients must read them: members may be added. */

@@ -1,15 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { Body, Controller, Headers, HttpCode, Inject, Post } from '@nestjs/common';
+import { Body, Controller, Headers, HttpCode, Inject, Post, Res, type StreamableFile } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller } from '../kernel/principal.js';
-import { Orchestrate } from '../orchestration/orchestrate.commands.js';
+import { type Follower, Orchestrate } from '../orchestration/orchestrate.commands.js';
 import { API_SETTINGS, type ApiSettings } from './api.settings.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { IdempotencyKey, OrchestrateAnswer, OrchestrateBody } from './orchestrate.schema.js';
-import { Problems } from './problem.filter.js';
+import { IdempotencyKey, type OrchestrateAnswer, OrchestrateBody } from './orchestrate.schema.js';
+import { followed, wantsEvents } from './orchestrate.stream.js';
+import { ProblemFilter, Problems } from './problem.filter.js';
 
 @Controller('v1')
 @ApiTags('orchestrate')
@@ -17,6 +19,7 @@ export class OrchestrateController {
   constructor(
     private readonly commands: CommandBus,
     @Inject(API_SETTINGS) private readonly settings: ApiSettings,
+    private readonly problems: ProblemFilter,
   ) {}
 
   @Post('orchestrate')
@@ -26,7 +29,8 @@ export class OrchestrateController {
     summary: 'Have a task done',
     description:
       'Chooses an agent, records the REQUEST, calls the agent, records the RESPONSE, answers. A task that fails, or that nobody can do, was recorded: it answers ' +
-      '200 with `success: false`.',
+      '200 with `success: false`.\n\nWith `Accept: text/event-stream` events tell what happens while it runs, and the last one brings the answer. Who hangs up ' +
+      'on them cancels the call; who hangs up without them does not.',
   })
   @ApiHeader({
     name: 'Idempotency-Key',
@@ -40,7 +44,13 @@ export class OrchestrateController {
     description: 'W3C Trace Context; its trace id is recorded and passed on',
     schema: { type: 'string' },
   })
-  @ApiOkResponse({ description: 'It is on the record', standardSchema: OrchestrateAnswer })
+  @ApiOkResponse({
+    description: 'It is on the record',
+    content: {
+      'application/json': { schema: { $ref: '#/components/schemas/OrchestrateAnswer' } },
+      'text/event-stream': { schema: { $ref: '#/components/schemas/OrchestrateEvent' } },
+    },
+  })
   @Problems(
     'invalid_json',
     'invalid_request',
@@ -55,7 +65,8 @@ export class OrchestrateController {
     @Body({ schema: OrchestrateBody }) body: z.output<typeof OrchestrateBody>,
     @Headers() headers: IncomingHttpHeaders,
     @CurrentCaller() caller: Caller,
-  ): Promise<z.output<typeof OrchestrateAnswer>> {
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<z.output<typeof OrchestrateAnswer> | StreamableFile> {
     const key = IdempotencyKey.safeParse(headers['idempotency-key']);
     if (!key.success) throw new OrchestratorError('invalid_request', 'Idempotency-Key must have 1 to 255 characters');
     const request = {
@@ -64,6 +75,9 @@ export class OrchestrateController {
       context: body.context ?? {},
       timeout_seconds: body.timeout_seconds ?? this.settings.TASK_TIMEOUT_SECONDS,
     };
-    return this.commands.execute(new Orchestrate(caller, request, key.data));
+    const run = (follower?: Follower) => this.commands.execute(new Orchestrate(caller, request, key.data, follower));
+    if (!wantsEvents(headers.accept)) return run();
+    void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
+    return followed(run, reply.raw, (error) => this.problems.problemOf(error, reply.request, reply));
   }
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../contracts/contract.js';
 import type { JsonValue } from '../kernel/json.js';
-import { Json, Receipt, SessionId, Time, Ulid } from './words.schema.js';
+import { Problem } from './problem.schema.js';
+import { FileReference, Json, Receipt, SessionId, Time, Ulid } from './words.schema.js';
 
 /** Passed on as it came; parseJson has looked at every byte of it. */
 const JsonObject = z
@@ -14,7 +15,11 @@ export const OrchestrateBody = z
     capability: z.string().min(1).max(256).optional().describe('What is to be done; any agent that offers it may do it'),
     agent_id: z.string().min(1).max(64).optional().describe('Who is to do it; `capability` may be left out if the agent has only one'),
     parameters: JsonObject.optional().meta({ description: 'What the agent gets; {} unless given' }),
-    context: JsonObject.optional().meta({ description: 'What else the agent should know; {} unless given' }),
+    context: JsonObject.optional().meta({
+      description:
+        'What else the agent should know; {} unless given. With `history: n` (a number from 0 to 50) the agent gets in its place the latest n contracts of the ' +
+        'session that have ended, newest first',
+    }),
     intent: z.string().max(4000).optional().describe('Why this is asked, in words; recorded, not sent to the agent'),
     timeout_seconds: z.number().positive().max(600).optional().describe('TASK_TIMEOUT_SECONDS unless given'),
   })
@@ -42,6 +47,8 @@ export const OrchestrateAnswer = z
   .object({
     success: z.boolean(),
     data: Json.meta({ description: 'The result; null without one' }),
+    text: z.string().nullable().describe('What the agent said in words; null if it did not'),
+    files: z.array(FileReference).describe('Files it made'),
     error: z.string().nullable().describe('What went wrong, in words'),
     error_code: ContractError,
     contract_id: Ulid.describe('Of the REQUEST'),
@@ -56,6 +63,8 @@ export const OrchestrateAnswer = z
       {
         success: true,
         data: { message: 'Echo: Hello, world!' },
+        text: null,
+        files: [],
         error: null,
         error_code: null,
         contract_id: '01M7ZBSG2SZ3SMERRYNBVMZE94',
@@ -70,3 +79,19 @@ export const OrchestrateAnswer = z
       },
     ],
   });
+
+const Missed = z.int().min(1).optional().describe('So many events before it were left out: they came faster than they were read');
+
+/** What stands in `data` of each event, by its name. */
+export const OrchestrateEvent = z
+  .discriminatedUnion('event', [
+    z.object({
+      event: z.literal('contract').describe('First: the REQUEST is on the record'),
+      data: OrchestrateAnswer.pick({ contract_id: true, agent_id: true, task_id: true }),
+    }),
+    z.object({ event: z.literal('status').describe('What the agent is doing'), data: z.object({ status: z.string(), missed: Missed }) }),
+    z.object({ event: z.literal('delta').describe('A piece of what it will say'), data: z.object({ delta: z.string(), missed: Missed }) }),
+    z.object({ event: z.literal('result').describe('Last: what the call without events answers'), data: OrchestrateAnswer }),
+    z.object({ event: z.literal('error').describe('Instead, if the RESPONSE could not be recorded yet'), data: Problem }),
+  ])
+  .meta({ id: 'OrchestrateEvent', description: 'One event of the stream: its name, and its data as JSON in one line' });

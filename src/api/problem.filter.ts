@@ -6,7 +6,7 @@ import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
 import { Log } from '../kernel/log.system.js';
 import { readTrace } from '../kernel/trace.js';
 import { isAway } from '../ledger/database.postgres.js';
-import { EXAMPLE_DETAILS } from './problem.schema.js';
+import { EXAMPLE_DETAILS, type Problem } from './problem.schema.js';
 import { routeOf } from './requests.system.js';
 
 declare module 'fastify' {
@@ -63,7 +63,7 @@ export function Problems(...more: ErrorCode[]): MethodDecorator {
   };
 }
 
-const headOf = (code: ErrorCode) => ({ type: 'about:blank', title: code.replaceAll('_', ' '), status: STATUS[code], code });
+const headOf = (code: ErrorCode) => ({ type: 'about:blank' as const, title: code.replaceAll('_', ' '), status: STATUS[code], code });
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -76,23 +76,27 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(exception: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = asOurs(exception);
-    const status = STATUS[error.code];
+    if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
+    const problem = this.problemOf(exception, request, reply);
+    void reply.status(problem.status).type('application/problem+json').send(problem);
+  }
+
+  problemOf(exception: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
+    const error = asOurs(exception);
     reply.problem = error.code;
-    if (status === 500)
+    const head = headOf(error.code);
+    const inside = head.status === 500;
+    if (inside)
       this.log.error(
         { err: exception, ...routeOf(request), trace_id: readTrace(request.headers['traceparent'], undefined)?.id },
         'request failed',
       );
-    if (error.retryAfter !== undefined) void reply.header('retry-after', String(error.retryAfter));
-    void reply
-      .status(status)
-      .type('application/problem+json')
-      .send({
-        ...headOf(error.code),
-        detail: status === 500 ? 'something went wrong on our side; the log knows more' : error.message,
-        ...(error.pointer !== undefined && { pointer: error.pointer }),
-        ...(error.fields && { errors: error.fields }),
-      });
+    return {
+      ...head,
+      detail: inside ? 'something went wrong on our side; the log knows more' : error.message,
+      ...(error.pointer !== undefined && { pointer: error.pointer }),
+      ...(error.fields && { errors: error.fields }),
+    };
   }
 }
 

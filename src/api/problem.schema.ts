@@ -20,6 +20,8 @@ export const Problem = z
     description: 'Nothing was recorded, and this is why',
   });
 
+export type Problem = z.output<typeof Problem>;
+
 /** What the house says in such a case, for the documentation. */
 export const EXAMPLE_DETAILS: Partial<Record<ErrorCode, string>> = {
   invalid_json: 'The key "capability" stands twice in one object: send it once.',

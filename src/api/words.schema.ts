@@ -26,6 +26,17 @@ export const Cursor = z.string().max(64).optional().describe('`next_cursor` of t
 
 export const NextCursor = z.string().nullable().describe('For the next page; null: this was the last one');
 
+/** How agents hand over files: by reference, with what it takes to recognise them. */
+export const FileReference = z
+  .object({
+    name: z.string().optional(),
+    media_type: z.string().optional(),
+    url: z.string().optional().describe('Where the agent says it is; absent if it came inside the answer'),
+    size: z.number().optional().describe('In bytes'),
+    sha256: z.string().optional().describe('Of the content that came inside the answer, hex'),
+  })
+  .meta({ id: 'FileReference', description: 'A file an agent made. Its content is not recorded' });
+
 /** Any well-formed text of 1 to 128 characters without control characters. */
 export const SessionId = z
   .string()

@@ -27,6 +27,9 @@ export type ContractErrorCode = keyof typeof ERROR_CODES;
 
 export const ORCHESTRATOR = 'orchestrator';
 
+/** What of a file is on the record: enough to recognise it, not its content. */
+export type RecordedFile = { name?: string; media_type?: string; url?: string; size?: number; sha256?: string };
+
 /** How a contract ended. */
 export interface Outcome {
   readonly status: 'completed' | 'failed' | 'cancelled';
@@ -34,13 +37,24 @@ export interface Outcome {
   readonly result?: JsonValue;
   /** What went wrong, in words; payload, so it may quote the caller or the agent. */
   readonly message?: string;
-  /** The agent's answer as it came, when it could not be understood. */
+  /** What the agent said in words. */
+  readonly text?: string;
+  /** Files it made, by reference. */
+  readonly files?: RecordedFile[];
+  /** The agent's answer as it came, where its data are not all of it or could not be understood. */
   readonly raw?: JsonValue;
+  /** How `raw` was read. */
+  readonly read?: string;
+  /** Where the conversation with the agent stands, in its protocol's words. */
+  readonly continuation?: JsonValue;
 }
 
-export const completed = (result: JsonValue): Outcome => ({ status: 'completed', result });
+/** What came of the call beside how it ended. */
+export type Said = Omit<Outcome, 'status' | 'code' | 'message'>;
 
-export const failed = (code: ContractErrorCode, message: string, more: Pick<Outcome, 'result' | 'raw'> = {}): Outcome => ({
+export const completed = (result: JsonValue, said: Said = {}): Outcome => ({ status: 'completed', ...said, result });
+
+export const failed = (code: ContractErrorCode, message: string, more: Said = {}): Outcome => ({
   status: code === 'cancelled' ? 'cancelled' : 'failed',
   code,
   message,
@@ -103,5 +117,6 @@ export function responseMembers(asked: Asked, outcome: Outcome): Members {
 
 export function responsePayload(outcome: Outcome): Record<string, JsonValue | undefined> {
   const error = outcome.code === undefined ? undefined : { code: outcome.code, message: outcome.message ?? ERROR_CODES[outcome.code] };
-  return { result: outcome.result, error, raw: outcome.raw };
+  const { result, text, files, raw, read, continuation } = outcome;
+  return { result, error, text, files, raw, read, continuation };
 }

@@ -57,7 +57,7 @@ export class ContractManager {
     private readonly metrics: Metrics,
   ) {}
 
-  /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. */
+  /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. `used`: its key was, nothing is recorded. */
   async open(contract: NewContract, outcome?: Outcome): Promise<{ opened: OpenContract; answer?: RecordedAnswer } | { used: KeyUsed }> {
     const request = newDraft('contract.request', requestMembers(contract.request), contract.payload);
     const asked = {
@@ -67,13 +67,28 @@ export class ContractManager {
       capability: contract.request.capability,
     };
     const response = outcome && newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
-    const { result, stream } = await this.intoSession(contract, response ? [request, response] : [request]);
+    const appending = this.intoSession(contract, response ? [request, response] : [request]);
+    const { result, stream } = await appending.catch((error: Error) => this.usedBefore(contract, error));
     if (result.refusal) return { used: result.refusal as KeyUsed };
     const [first, second] = result.placed.map(({ seq, hash }) => ({ stream, seq, hash: hash.toString('hex') }));
     const opened = { asked, stream, receipt: first! };
     if (!outcome || !second || !response) return { opened };
     this.count(outcome);
     return { opened, answer: { ...outcome, receipt: second, request: request.id, time: response.time } };
+  }
+
+  /** A closed session takes no more work, but what it answered can still be asked for. */
+  private async usedBefore({ key }: NewContract, error: Error): Promise<{ result: AppendResult; stream: string }> {
+    const closed = error instanceof OrchestratorError && error.code === 'session_closed';
+    const [used] = closed && key ? await usedKeys(this.db, [key]) : [];
+    if (!used) throw error;
+    return { result: { refusal: { code: 'key_used', ...used } }, stream: '' };
+  }
+
+  /** What was recorded of a contract; null: it has not ended. */
+  async ended(request: string): Promise<{ asked: Asked; answer: RecordedAnswer } | null> {
+    const [asked, answer] = [await askedOf(this.db, request), await answerTo(this.db, request)];
+    return asked && answer ? { asked, answer } : null;
   }
 
   private async intoSession(contract: NewContract, drafts: readonly Draft[]): Promise<{ result: AppendResult; stream: string }> {
@@ -122,18 +137,6 @@ export class ContractManager {
     if (!recorded)
       throw new OrchestratorError('internal', `the RESPONSE to ${asked.id} was refused as ${result.refusal.code}, but there is none`);
     return recorded;
-  }
-
-  /** What an idempotency key has been used for; null: it has not. */
-  async useOf(key: KeyClaim): Promise<KeyUsed | null> {
-    const [used] = await usedKeys(this.db, [key]);
-    return used ? { code: 'key_used', ...used } : null;
-  }
-
-  /** A contract and how it ended; null: it is open. */
-  async ended(request: string): Promise<{ asked: Asked; answer: RecordedAnswer } | null> {
-    const [asked, answer] = [await askedOf(this.db, request), await answerTo(this.db, request)];
-    return asked && answer ? { asked, answer } : null;
   }
 
   /** Closes a REQUEST whose owner is gone. Losing to the owner's own RESPONSE is fine. */

@@ -3,7 +3,7 @@ import type { JsonValue } from '../kernel/json.js';
 import type { Tx } from '../ledger/database.postgres.js';
 import { disclosedValues, type PayloadRow, payloadsOf } from '../ledger/payload.postgres.js';
 import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
-import type { Asked, Outcome } from './contract.js';
+import type { Asked, Outcome, RecordedFile } from './contract.js';
 import type { Receipt } from './contracts.commands.js';
 import { sessionNames } from './sessions.postgres.js';
 
@@ -38,6 +38,8 @@ export async function answerTo(tx: Tx, request: string): Promise<RecordedAnswer 
     ...(row.error_code !== null && { code: row.error_code as NonNullable<Outcome['code']> }),
     ...(values['result'] !== undefined && { result: values['result'] }),
     ...(error?.message !== undefined && { message: error.message }),
+    ...(values['text'] !== undefined && { text: values['text'] as string }),
+    ...(values['files'] !== undefined && { files: values['files'] as RecordedFile[] }),
     receipt: { stream: row.stream, seq: row.seq, hash: row.hash.toString('hex') },
     request,
     time: row.time,
@@ -58,6 +60,8 @@ export interface ContractItem {
   readonly created_at: string;
   readonly completed_at: string | null;
   readonly result: JsonValue;
+  readonly text: string | null;
+  readonly files: RecordedFile[];
   readonly error: string | null;
   readonly error_code: string | null;
   readonly in_reply_to: string | null;
@@ -124,7 +128,7 @@ function toItem(
   const own = disclosedValues(known.payloads.get(row.id));
   const answered = answer ? disclosedValues(known.payloads.get(answer.id)) : {};
   const error = answered['error'] as { message?: string } | undefined;
-  const { parameters, result, error: _error, session: _session, ...metadata } = own;
+  const { parameters, result, error: _error, text: _text, files: _files, session: _session, ...metadata } = own;
   return {
     contract_id: row.event_id,
     session_id: known.names.get(row.stream) ?? null,
@@ -138,6 +142,8 @@ function toItem(
     created_at: row.time,
     completed_at: answer?.time ?? null,
     result: answered['result'] ?? null,
+    text: (answered['text'] as string | undefined) ?? null,
+    files: (answered['files'] as RecordedFile[] | undefined) ?? [],
     error: error?.message ?? null,
     error_code: answer?.error_code ?? null,
     in_reply_to: row.in_reply_to,

@@ -46,12 +46,17 @@ export async function payloadsNamed(
   return byEvent(await tx.named<EventPayloadRow>('payloads_named', text, [events, names]));
 }
 
-/** How many disclosures each event still has, and their bytes together. Reads none of them. */
-export async function payloadSizes(tx: Tx, events: readonly number[]): Promise<Map<number, { count: number; bytes: number }>> {
+/** How many disclosures each event still has, and their bytes together; with names, of those alone. Reads none of them. */
+export async function payloadSizes(
+  tx: Tx,
+  events: readonly number[],
+  ...names: string[]
+): Promise<Map<number, { count: number; bytes: number }>> {
   const rows = await tx.named<{ event: number; count: number; bytes: number }>(
     'payload_sizes',
-    'SELECT event, count(*) AS count, sum(octet_length(bytes)) AS bytes FROM payload WHERE event = ANY($1::bigint[]) GROUP BY event',
-    [events],
+    `SELECT event, count(*) AS count, sum(octet_length(bytes)) AS bytes FROM payload
+      WHERE event = ANY($1::bigint[]) AND (name = ANY($2::text[]) OR $2 = '{}') GROUP BY event`,
+    [events, names],
   );
   return new Map(rows.map(({ event, count, bytes }) => [event, { count, bytes: Number(bytes) }]));
 }

@@ -4,11 +4,20 @@
  */
 import { Injectable } from '@nestjs/common';
 import type { Task } from '../agents/agent.js';
-import { type AgentClient, type CallOptions, Stop } from '../agents/agent-client.js';
-import { completed, failed, type Outcome } from '../contracts/contract.js';
+import { type AgentClient, type Said as AgentSaid, type CallOptions, type Progress, Stop } from '../agents/agent-client.js';
+import { completed, failed, type Outcome, type Said } from '../contracts/contract.js';
 import { OrchestratorError } from '../kernel/errors.js';
+import type { JsonValue } from '../kernel/json.js';
 import { Metrics } from '../kernel/metrics.system.js';
 import type { Trace } from '../kernel/trace.js';
+
+/** Somebody follows the call while it runs. */
+export interface Listener {
+  /** Must not throw. */
+  progress(progress: Progress): void;
+  /** Stopped when he is gone: the call is then cancelled at the agent. */
+  readonly gone: Stop;
+}
 
 export interface Call {
   readonly agent: string;
@@ -17,6 +26,8 @@ export interface Call {
   readonly trace: Trace | null;
   readonly stream: string;
   readonly milliseconds: number;
+  readonly continuation?: JsonValue | undefined;
+  readonly listener?: Listener | undefined;
 }
 
 @Injectable()
@@ -62,21 +73,33 @@ export class Calls {
     }
   }
 
-  private settle({ client, task, trace, stream, milliseconds }: Call): Promise<Outcome> {
+  private settle({ client, task, trace, stream, milliseconds, continuation, listener }: Call): Promise<Outcome> {
     const stop = new Stop();
+    let over = false;
+    const options: CallOptions = {
+      stop,
+      trace,
+      ...(continuation !== undefined && { continuation }),
+      ...(listener && { progress: (progress: Progress) => over || listener.progress(progress) }),
+    };
     return new Promise<Outcome>((resolve, reject) => {
       const end = (outcome: Outcome) => {
+        over = true;
         resolve(outcome);
         stop.stop(new Error(outcome.message));
       };
+      listener?.gone.onStop((why) => end(failed('cancelled', why.message)));
+      if (over) return; // nobody waits for it any more: the agent is not called
       const timer = setTimeout(
         () => end(failed('agent_timeout', `the agent did not answer within ${milliseconds / 1000} s`)),
         milliseconds,
       );
       this.running.set(task.task_id, { stop: end, stream });
-      answered(client, task, { stop, trace })
+      answered(client, task, options)
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
+    }).finally(() => {
+      over = true;
     });
   }
 
@@ -105,9 +128,17 @@ export class Calls {
 
 async function answered(client: AgentClient, task: Task, options: CallOptions): Promise<Outcome> {
   const answer = await client.call(task, options);
-  if (answer.success) return completed(answer.data);
-  return failed(answer.code, answer.message, {
-    ...(answer.data !== undefined && { result: answer.data }),
-    ...(answer.raw !== undefined && { raw: answer.raw }),
-  });
+  if (answer.success) return completed(answer.data, said(answer));
+  return failed(answer.code, answer.message, { ...said(answer), ...(answer.data !== undefined && { result: answer.data }) });
+}
+
+/** Member by member: what else an adapter may have put there is not recorded. */
+function said({ text, files, raw, read, continuation }: AgentSaid): Said {
+  return {
+    ...(text !== undefined && { text }),
+    ...(files !== undefined && { files: files.map((file) => ({ ...file })) }),
+    ...(raw !== undefined && { raw }),
+    ...(read !== undefined && { read }),
+    ...(continuation !== undefined && { continuation }),
+  };
 }

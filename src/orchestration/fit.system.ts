@@ -10,13 +10,14 @@ export function unfitInput(agent: RegisteredAgent, capability: string, parameter
   return why === null ? undefined : failed('invalid_input', `the parameters do not fit the input schema of "${capability}": ${why}`);
 }
 
-/** A result that does not fit is no result: it is kept as `raw`, where nobody takes it for one. */
+/** A result that does not fit is no result: it is kept in `raw`, where nobody takes it for one. */
 export function fitOutput(agent: RegisteredAgent, capability: string, outcome: Outcome): Outcome {
   if (outcome.status !== 'completed') return outcome;
   const data = outcome.result ?? null;
   const why = misfit(schemasOf(agent, capability)?.output_schema, data, '/data');
   if (why === null) return outcome;
-  return failed('agent_invalid_output', `the result does not fit the output schema of "${capability}": ${why}`, { raw: { value: data } });
+  const { status: _, result: __, raw = { value: data }, ...said } = outcome;
+  return failed('agent_invalid_output', `the result does not fit the output schema of "${capability}": ${why}`, { ...said, raw });
 }
 
 const schemasOf = ({ description }: RegisteredAgent, capability: string) => description.capabilities.find((c) => c.name === capability);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { fullFormats } from 'ajv-formats/dist/formats.js';
+import { follow } from '../support/events.js';
 import { type Body, running, settled } from '../support/orchestrator.js';
 import { anyPlace } from '../support/place.js';
 
@@ -193,6 +194,19 @@ describe('/openapi.json', () => {
     }
     const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET /v1') && !asked.some(([route]) => route === name));
     expect(never).toEqual([]);
+  });
+
+  it('every event of a task that is followed is as documented, and has no member that is not', async () => {
+    const schema = answerOf('POST /v1/orchestrate', 200, 'text/event-stream');
+    const pieces = ['x'.repeat(300 * 1024), 'y'];
+    const { events } = await follow(ao.server.url, { session_id: 'events', capability: 'tells', parameters: { pieces } });
+    expect(events.map((e) => e.event)).toEqual(['contract', 'status', 'delta', 'status', 'result']);
+    const { body: problem } = await follow(ao.server.url, { session_id: 'events' });
+    for (const told of [...events, { event: 'error', data: problem }]) {
+      expect([told, misfits(schema, told)]).toEqual([told, []]);
+      expect(misfits(schema, { ...told, data: { ...told.data, undocumented: 1 } })).not.toEqual([]);
+    }
+    expect(misfits(schema, { event: 'weather', data: {} })).not.toEqual([]);
   });
 
   it('every problem is as documented', async () => {

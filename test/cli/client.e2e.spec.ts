@@ -173,3 +173,49 @@ describe('a session read page by page', () => {
     expect(following.stderr()).toContain('no longer continues at contract c2, where reading stopped: this is another ledger');
   });
 });
+
+describe('events that are no whole task', () => {
+  const CONTRACT = 'event: contract\ndata: {"contract_id":"c1","agent_id":"a"}\n\n';
+  const RESULT = `event: result\ndata: ${JSON.stringify({ success: true, data: 1, error: null, error_code: null, contract_id: 'c1', agent_id: 'a', timestamp: 't', receipt: { stream: 's', seq: 2, hash: 'h' } })}\n\n`;
+  const sends = (...parts: (string | Buffer)[]) => {
+    answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const part of parts) response.write(part);
+      response.end();
+    };
+  };
+
+  it.each<[string, string[], RegExp]>([
+    ['that end before the result', [CONTRACT], /did not answer to the end.*whether the task was recorded is unknown/],
+    [
+      'that end in an error',
+      [CONTRACT, 'event: error\ndata: {"title":"ledger unavailable","status":503,"code":"ledger_unavailable","detail":"gone"}\n\n'],
+      /ledger unavailable: gone; whether the task was recorded is unknown/,
+    ],
+    ['whose data is no JSON', ['event: result\ndata: {\n\n'], /an event "result" is none that an orchestrator sends/],
+    ['whose result lacks its members', ['event: result\ndata: {"success":true}\n\n'], /an event "result" is none/],
+  ])('%s end the command with 1', async (_what, parts, said) => {
+    sends(...parts);
+    const { code, stdout, stderr } = await orchestrate('--stream');
+    expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(said)]);
+    expect(asked).toBe(1);
+  });
+
+  it('are read whatever the pieces they come in, with events and members that are not known', async () => {
+    const text = `: hello\r\n\r\nevent: weather\ndata: sunny\n\n${CONTRACT}event: delta\ndata: {"delta":"😀","more":1}\n\n${RESULT}`;
+    sends(...[...Buffer.from(text)].map((byte) => Buffer.from([byte])));
+    expect(await orchestrate('--stream')).toMatchObject({
+      code: 0,
+      stderr: 'contract c1 with a\n😀\n',
+      stdout: expect.stringMatching(/^✔ success/),
+    });
+  });
+
+  it('of more than 64 MiB are not held', async () => {
+    sends(CONTRACT, 'event: delta\ndata: "', Buffer.alloc(65 * 1024 * 1024, 'x'));
+    expect(await orchestrate('--stream')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('an event is larger than 67108864 bytes'),
+    });
+  }, 60_000);
+});

@@ -1,10 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
-import { running } from '../support/orchestrator.js';
+import { running, until } from '../support/orchestrator.js';
 import { type Peer, says, startPeer } from '../support/peer.js';
 import { agentsFile, anyPlace, EXAMPLE, MOODY, scratchDirectory } from '../support/place.js';
-import { endAll, type Outcome, runCommand } from '../support/process.js';
+import { endAll, type Outcome, runCommand, spawnCommand } from '../support/process.js';
+import { noted } from '../support/recorded.js';
 
 const EVIL = '\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe';
 
@@ -62,6 +63,8 @@ describe('agent-orchestrator orchestrate', () => {
       {
         success: true,
         data: { message: 'Echo: hi' },
+        text: null,
+        files: [],
         error: null,
         error_code: null,
         contract_id: expect.any(String),
@@ -136,6 +139,53 @@ describe('agent-orchestrator orchestrate', () => {
     }
     const { stdout } = await orchestrate(['-c', 'mirrors', `text=${EVIL}`, '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ data: { parameters: { text: EVIL } } });
+  });
+
+  it('with --stream shows on stderr what the agent tells, and the answer as without', async () => {
+    const pieces = ['Hello, ', 'wor', 'ld!\nSecond line', `\n${EVIL}`];
+    const { code, stdout, stderr } = await orchestrate(['-c', 'tells', `pieces:=${JSON.stringify(pieces)}`, '--stream']);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^✔ success[\s\S]*"said": "the whole answer"[\s\S]*receipt/)]);
+    expect(stderr).toMatch(/^contract [0-9A-Z]{26} with moody\nthinking\nHello, world!\nSecond line\n.*owned.*\ndone\n$/);
+    expect(stderr.replaceAll('\n', '')).not.toMatch(/\p{C}/u);
+    const failed = await orchestrate(['-c', 'tells-and-throws', '--stream']);
+    expect(failed).toMatchObject({ code: 3, stdout: expect.stringContaining('agent_threw'), stderr: expect.stringMatching(/\nhalf\n$/) });
+  });
+
+  it('with --stream --json prints each event as one JSON object, the result last', async () => {
+    const { code, stdout, stderr } = await orchestrate(['-c', 'tells', 'pieces:=["a"]', '--stream', '--json']);
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event: string; data: object });
+    expect([code, stderr, events.map((e) => e.event)]).toEqual([0, '', ['contract', 'status', 'delta', 'status', 'result']]);
+    expect(events.at(-1)!.data).toMatchObject({ success: true, data: { said: 'the whole answer' } });
+  });
+
+  it('with --stream is refused as without, and repeats what is recorded under a key', async () => {
+    expect(await runCommand(['orchestrate', '-s', 'x'.repeat(129), '-c', 'y', '--stream', '--url', app.server.url])).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^agent-orchestrator: invalid request: /),
+    });
+    const task = ['-c', 'tells', 'pieces:=["a"]', '--key', 'k2', '--json'];
+    const first = await orchestrate(task);
+    const again = await orchestrate([...task, '--stream']);
+    const [, result] = again.stdout.trimEnd().split('\n');
+    expect(JSON.parse(result!)).toEqual({ event: 'result', data: JSON.parse(first.stdout) });
+  });
+
+  it('with --stream cancels the task on Ctrl-C', async () => {
+    const note = join(await scratchDirectory(), 'note');
+    const args = ['orchestrate', '-s', 'ctrl-c', '-c', 'tells-and-waits', `note=${note}`, '--stream', '--url', app.server.url];
+    const command = spawnCommand(args);
+    await noted(note, 'started');
+    command.signal('SIGINT');
+    await noted(note, 'aborted');
+    await command.ended;
+    await until('the contract has ended', async () => {
+      const { body } = await app.get('/v1/contracts?session_id=ctrl-c&type=RESPONSE');
+      return body.contracts[0]?.error_code === 'cancelled';
+    });
   });
 
   it('colours success green and failure red, not with NO_COLOR', async () => {

@@ -23,6 +23,8 @@ export type Body = Record<string, unknown>;
 export interface Answer {
   success: boolean;
   data: unknown;
+  text: string | null;
+  files: unknown[];
   error: string | null;
   error_code: string | null;
   contract_id: string;

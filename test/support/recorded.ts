@@ -70,6 +70,7 @@ export async function expectRecorded(db: Database, answer: Answer): Promise<{ re
   expect(response!.record['error_code'] ?? null).toBe(answer.error_code);
   expect(response!.hash).toBe(answer.receipt.hash);
   expect(response!.payload['result'] ?? null).toEqual(answer.data);
+  expect([response!.payload['text'] ?? null, response!.payload['files'] ?? []]).toEqual([answer.text, answer.files]);
   expect(response!.payload['error'] ?? null).toEqual(answer.error === null ? null : { code: answer.error_code, message: answer.error });
   return { request: request!, response: response! };
 }

@@ -1,7 +1,7 @@
 /// <reference lib="es2024.string" />
 /** Calls an agent that lives in this process. */
 import type { Agent, AgentAnswer, Task } from '../../agents/agent.js';
-import { AgentClient, type Answer, type CallOptions, type Health } from '../../agents/agent-client.js';
+import { AgentClient, type Answer, type CallOptions, type Health, type Progress } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { toJsonValue } from '../../kernel/json.js';
 import { MAX_ANSWER_BYTES, readAnswer } from './answer.js';
@@ -13,11 +13,12 @@ export class InProcessClient extends AgentClient {
     super();
   }
 
-  async call(task: Task, { stop }: CallOptions): Promise<Answer> {
+  async call(task: Task, { stop, progress = unheard }: CallOptions): Promise<Answer> {
     let answer: AgentAnswer;
     try {
       // A copy: an agent that changes its input must not change what was recorded.
-      answer = await this.agent.execute(structuredClone(task), { signal: stop.signal });
+      const tell = (told: Progress) => progress(checked(told));
+      answer = await this.agent.execute(structuredClone(task), { signal: stop.signal, progress: tell });
     } catch (error) {
       return { success: false, code: 'agent_threw', message: `the agent threw: ${textOf(error)}` };
     }
@@ -35,6 +36,16 @@ export class InProcessClient extends AgentClient {
   }
 
   async close(): Promise<void> {}
+}
+
+const unheard = (): void => undefined;
+
+/** The same words whoever listens; an agent that says something else shall learn it where it says it. */
+function checked(told: Progress | undefined): Progress {
+  const { status, delta } = (told ?? {}) as { status?: unknown; delta?: unknown };
+  if (typeof status === 'string') return { status };
+  if (typeof delta === 'string') return { delta };
+  throw new TypeError('progress takes {status: text} or {delta: text}');
 }
 
 /** Agents throw anything, also what has no text, or a text that no record can hold. */

@@ -91,6 +91,50 @@ const MOODS = {
     await new Promise((wake) => setTimeout(wake, parameters.ms));
     return { success: true, data: { slept: parameters.ms } };
   },
+  /** Tells `pieces` on its way; its answer is another text. */
+  tells: async ({ parameters }, { progress }) => {
+    progress({ status: 'thinking' });
+    for (const delta of parameters.pieces ?? []) {
+      progress({ delta });
+      await new Promise(setImmediate);
+    }
+    progress({ status: 'done', secret: 'not passed on' });
+    return { success: true, data: { said: 'the whole answer' } };
+  },
+  'tells and throws': (_task, { progress }) => {
+    progress({ delta: 'half' });
+    throw new Error('fell over');
+  },
+  'tells nonsense': (_task, { progress }) => {
+    progress({ delta: 5 });
+    return { success: true };
+  },
+  'tells too late': ({ parameters }, { progress }) => {
+    progress({ delta: 'in time' });
+    const later = async () => {
+      progress({ delta: 'too late' });
+      await note(parameters.note, 'told');
+    };
+    setTimeout(() => void later(), 20);
+    return { success: true };
+  },
+  /** Tells faster than anybody reads. */
+  pours: async ({ parameters }, { progress }) => {
+    const delta = 'x'.repeat(parameters.size);
+    for (let i = 0; i < parameters.times; i++) {
+      progress({ delta });
+      if (i % 10 === 0) await new Promise(setImmediate);
+    }
+    return { success: true, data: 'y'.repeat(parameters.answer) };
+  },
+  /** Tells, then waits until it is stopped. */
+  'tells and waits': async ({ parameters }, { progress, signal }) => {
+    progress({ delta: 'half' });
+    await note(parameters.note, 'started');
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await note(parameters.note, 'aborted');
+    throw new Error('stopped');
+  },
   /** Stops when told, as an agent should. */
   obeys: async ({ parameters }, { signal }) => {
     await note(parameters.note, 'started');

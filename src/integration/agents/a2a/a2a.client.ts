@@ -17,6 +17,7 @@ const HEALTH_MS = 5000;
 const Kept = z.object({ contextId: z.string().optional(), taskId: z.string().optional() }).catch({});
 
 export class A2aClient extends AgentClient {
+  override readonly conversational = true;
   private readonly cards: Cards;
   private readonly send: typeof globalThis.fetch;
   private found: Promise<FoundCard> | null = null;

@@ -59,6 +59,7 @@ export class AgntcyProtocol implements AgentProtocol {
 }
 
 class AgntcyClient extends AgentClient {
+  override readonly conversational = true;
   private readonly server: AcpServer;
   private readonly agent: string | null;
 

@@ -65,6 +65,7 @@ export class BeeAiProtocol implements AgentProtocol {
 }
 
 class BeeAiClient extends AgentClient {
+  override readonly conversational = true;
   private readonly server: AcpServer;
   private readonly agent: string;
   private readonly several: boolean;
