@@ -4,6 +4,10 @@ import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import type { Logger } from 'pino';
 import { AgentRegistryModule } from './agents/agents.module.js';
+import { DiscoveryWorker } from './agents/discovery.worker.js';
+import { ProbeWorker } from './agents/probe.worker.js';
+import { RegistryWorker } from './agents/registry.worker.js';
+import { AgentItems } from './api/agent-items.system.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
 import { AuthGuard } from './api/auth.guard.js';
@@ -12,6 +16,7 @@ import { ContractsController } from './api/contracts.controller.js';
 import { HealthController } from './api/health.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
+import { RegistrationController } from './api/registration.controller.js';
 import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
 import { VerifyController } from './api/verify.controller.js';
@@ -46,7 +51,7 @@ export class AppModule {
     // Started in this order, drained in the opposite one: who appends stops before the appender, the appender before the sequencer.
     const workers = {
       provide: Workers,
-      inject: [Instance, Sequencer, Appender, FollowWorker, Recovery, IdleSessions, Expiry],
+      inject: [Instance, Sequencer, Appender, FollowWorker, RegistryWorker, ProbeWorker, DiscoveryWorker, Recovery, IdleSessions, Expiry],
       useFactory: (...own: Worker[]) => new Workers([...own, ...housekeepingOf(ledger)]),
     };
     return {
@@ -54,9 +59,9 @@ export class AppModule {
       imports: [
         CqrsModule.forRoot(),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
-        AgentRegistryModule,
+        AgentRegistryModule.with(config, log),
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
-        IntegrationModule.with(config.AGENTS_FILE),
+        IntegrationModule.with(config.AGENTS_FILE, config.AGENT_NETWORKS),
         OrchestrationModule,
       ],
       controllers: [
@@ -64,12 +69,14 @@ export class AppModule {
         ContractsController,
         SessionsController,
         AgentsController,
+        RegistrationController,
         HealthController,
         StatusController,
         VerifyController,
       ],
       providers: [
         workers,
+        AgentItems,
         { provide: API_SETTINGS, useValue: config },
         { provide: APP_GUARD, inject: [Reflector], useFactory: (reflector: Reflector) => new AuthGuard(reflector, verifierFor(config)) },
         { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) },

@@ -145,6 +145,7 @@ const RULES = new Map<string, (value: JsonValue) => boolean>([
   ['error_code', text],
   ['deadline', time],
   ['trace', matching(/^[0-9a-f]{32}$/)],
+  ['health', matching(/^(available|offline|error)$/)],
   ['last_seq', positive],
   ['last_head', hash],
   ['_sd_alg', (v) => v === 'sha-256'],

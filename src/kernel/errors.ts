@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'session_busy'
   | 'key_conflict'
   | 'key_in_flight'
+  /** The agent's id belongs to somebody else. */
+  | 'agent_conflict'
   /** An address the caller named: it may not be reached, or does not answer, or nothing we understand. */
   | 'address_refused'
   | 'agent_unreachable'

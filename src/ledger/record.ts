@@ -45,6 +45,8 @@ export interface Members {
   reason?: 'requested' | 'idle';
   /** agent.*: the version of the description. */
   version?: string;
+  /** agent.health: how the agent is from here on. */
+  health?: 'available' | 'offline' | 'error';
 }
 
 /** The erasable part of an event under one name: the canonical bytes of [salt, name, value] and the digest that stands for them. */

@@ -1,30 +1,33 @@
-/** Reads data/agents.json: agents in this process by module, agents over HTTP by endpoint. */
+/** Reads data/agents.json: agents in this process by module, agents elsewhere by protocol and endpoint, and where to discover more. */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Agent, AgentDescription } from '../../agents/agent.js';
-import { AgentSource, type ConfiguredAgent } from '../../agents/agent-source.js';
+import type { AgentProtocol } from '../../agents/agent-protocol.js';
+import { AgentSource, type ConfiguredAgent, type Sources } from '../../agents/agent-source.js';
+import { Registration } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
-import { HttpClient } from './http.client.js';
 import { InProcessClient, textOf } from './in-process.client.js';
 
 /** For a module that waits for something at its top level. */
 const LOAD_MS = 30_000;
 
 const Module = z.strictObject({ module: z.string().min(1) });
-const Remote = AgentDescription.extend({
-  protocol: z.literal('http').default('http'),
-  endpoint: z
-    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
-    .refine((url) => !/[@?#]/.test(url), 'must be a plain URL without user, password, query and fragment'),
-}).strict();
-const AgentsFile = z.strictObject({ agents: z.array(z.record(z.string(), z.unknown())).max(1000) });
+const Remote = Registration.omit({ lease_seconds: true }).required({ endpoint: true }).strict();
+const Addresses = z.array(Registration.shape.endpoint.unwrap()).max(1000).default([]);
+const AgentsFile = z.strictObject({
+  agents: z.array(z.record(z.string(), z.unknown())).max(1000).default([]),
+  endpoints: Addresses,
+  registries: Addresses,
+});
 
 export class ConfiguredAgents extends AgentSource {
   constructor(
     private readonly file: string,
+    /** For agents elsewhere. They are the operator's own: they may be where those of strangers may not. */
+    private readonly protocols: readonly AgentProtocol[],
     private readonly loadMs = LOAD_MS,
   ) {
     super();
@@ -36,12 +39,18 @@ export class ConfiguredAgents extends AgentSource {
     for (const [i, entry] of agents.entries()) {
       const where = `agents.${i}`;
       if ('module' in entry) loaded.push(await this.inProcess(this.check(Module, entry, where).module));
-      else loaded.push(remote(this.check(Remote, entry, typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : where)));
+      else
+        loaded.push(this.remote(this.check(Remote, entry, typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : where)));
     }
     const ids = loaded.map((a) => a.description.agent_id);
     const twice = ids.find((id, i) => ids.indexOf(id) !== i);
     if (twice) throw this.wrong(`agent id "${twice}" stands there twice; every agent needs its own`);
     return loaded;
+  }
+
+  async sources(): Promise<Sources> {
+    const { endpoints, registries } = this.check(AgentsFile, await this.read(), 'its content');
+    return { endpoints, registries };
   }
 
   private async read(): Promise<unknown> {
@@ -100,6 +109,15 @@ export class ConfiguredAgents extends AgentSource {
     }
   }
 
+  private remote({ protocol, endpoint, ...description }: z.output<typeof Remote>): ConfiguredAgent {
+    const spoken = this.protocols.find(({ name }) => name === protocol);
+    if (!spoken) {
+      const known = this.protocols.map(({ name }) => name).join(', ');
+      throw this.wrong(`agent "${description.agent_id}" is wrong: protocol: "${protocol}" is not spoken here, but ${known}`);
+    }
+    return { description, protocol, endpoint, client: spoken.connect({ endpoint, description }) };
+  }
+
   private check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
@@ -110,8 +128,4 @@ export class ConfiguredAgents extends AgentSource {
   private wrong(why: string): OrchestratorError {
     return new OrchestratorError('bad_configuration', `agents file ${this.file}: ${why.replace(/\s*\n\s*/g, ' ')}`);
   }
-}
-
-function remote({ protocol, endpoint, ...description }: z.output<typeof Remote>): ConfiguredAgent {
-  return { description, protocol, endpoint, client: new HttpClient(endpoint) };
 }
