@@ -20,6 +20,11 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
   ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['AGENT_NETWORKS', 'everywhere', /loopback, private and ranges such as 10.1.0.0\/16/],
+  ['AGENT_NETWORKS', 'loopback,10.1.0.0/33', /ranges such as/],
+  ['AGENT_NETWORKS', '10.256.0.0/16', /ranges such as/],
+  ['PROBE_INTERVAL_SECONDS', '-1', /from 0 to 86400/],
+  ['DISCOVERY_INTERVAL_SECONDS', 'often', /from 0 to 86400/],
 ];
 
 const SECRET = [
@@ -78,6 +83,9 @@ describe('the configuration', () => {
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
       AGENTS_FILE: './data/agents.json',
+      AGENT_NETWORKS: ['loopback'],
+      PROBE_INTERVAL_SECONDS: 15,
+      DISCOVERY_INTERVAL_SECONDS: 30,
     });
   });
 

@@ -29,6 +29,16 @@ interface Document {
   components: { schemas: Record<string, Json> };
 }
 
+const WITH_BODY = [
+  'POST /v1/agents',
+  'POST /v1/agents/refresh',
+  'POST /v1/agents/register',
+  'POST /v1/agents/{id}/heartbeat',
+  'POST /v1/orchestrate',
+  'POST /v1/verify',
+  'PUT /v1/agents/{id}',
+];
+
 const JSON_TYPE = 'application/json';
 const PROBLEM_TYPE = 'application/problem+json';
 
@@ -69,9 +79,11 @@ describe('/openapi.json', () => {
   it('has every route of this version, and nothing else', () => {
     expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
+      'DELETE /v1/agents/{id}',
       'GET /v1/agents',
       'GET /v1/agents/health',
       'GET /v1/agents/{id}',
+      'GET /v1/agents/{id}/metrics',
       'GET /v1/capabilities',
       'GET /v1/contracts',
       'GET /v1/contracts/{id}',
@@ -81,9 +93,16 @@ describe('/openapi.json', () => {
       'GET /v1/sessions',
       'GET /v1/sessions/{id}',
       'GET /v1/status',
+      'POST /v1/agents',
+      'POST /v1/agents/refresh',
+      'POST /v1/agents/register',
+      'POST /v1/agents/{id}/heartbeat',
+      'POST /v1/agents/{id}/start',
+      'POST /v1/agents/{id}/stop',
       'POST /v1/orchestrate',
       'POST /v1/sessions/{id}/close',
       'POST /v1/verify',
+      'PUT /v1/agents/{id}',
     ]);
   });
 
@@ -100,7 +119,7 @@ describe('/openapi.json', () => {
         ]);
       }
       expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
-      expect([name, requestBody !== undefined]).toEqual([name, ['POST /v1/orchestrate', 'POST /v1/verify'].includes(name)]);
+      expect([name, requestBody !== undefined]).toEqual([name, WITH_BODY.includes(name)]);
       for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
@@ -164,6 +183,8 @@ describe('/openapi.json', () => {
       ['GET /v1/agents', '/v1/agents'],
       ['GET /v1/agents/{id}', '/v1/agents/agent_example_001'],
       ['GET /v1/agents/{id}', '/v1/agents/moody'],
+      ['GET /v1/agents/{id}', '/v1/agents/moody?at=0'],
+      ['GET /v1/agents/{id}/metrics', '/v1/agents/moody/metrics'],
       ['GET /v1/agents/health', '/v1/agents/health'],
       ['GET /v1/capabilities', '/v1/capabilities'],
       ['GET /v1/health', '/v1/health'],
@@ -190,6 +211,8 @@ describe('/openapi.json', () => {
       ['GET /v1/sessions/{id}', ao.get('/v1/sessions/never-opened')],
       ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
       ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
+      ['POST /v1/agents', ao.post('/v1/agents', { agent_id: 'Not An Id' })],
+      ['POST /v1/agents/{id}/stop', ao.post('/v1/agents/nobody/stop')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
     ];
     for (const [route, answer] of refused) {
@@ -208,7 +231,10 @@ describe('with REQUIRE_AUTH', () => {
     for (const [path, methods] of Object.entries(paths)) {
       for (const [method, { security }] of Object.entries(methods)) {
         const url = path.replace('{id}', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
-        const { status } = await (method === 'get' ? ao.get(url) : ao.post(url, {}));
+        const { status } = await fetch(ao.server.url + url, {
+          method: method.toUpperCase(),
+          ...(method !== 'get' && { headers: { 'content-type': JSON_TYPE }, body: '{}' }),
+        });
         expect([method, path, status]).toEqual([method, path, security ? 401 : 200]);
       }
     }

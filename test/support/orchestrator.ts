@@ -13,7 +13,10 @@ export const log = pino({ level: process.env['AO_TEST_LOG'] ?? 'silent' });
 /** AGENTS_FILE, like any other setting, may be given in `settings`. Agents are left alone unless a test says that they are probed. */
 export async function start(place: Place, settings: Record<string, string> = {}): Promise<Server> {
   const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
-  return startServer(readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', PROBE_INTERVAL_SECONDS: '0', ...settings, AGENTS_FILE: file }), log);
+  return startServer(
+    readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', PROBE_INTERVAL_SECONDS: '0', ...settings, AGENTS_FILE: file }),
+    log,
+  );
 }
 
 /** The body of POST /v1/orchestrate, loosely: refusals are tested with it too. */

@@ -18,7 +18,7 @@ const Module = z.strictObject({ module: z.string().min(1) });
 const Remote = Registration.omit({ lease_seconds: true }).required({ endpoint: true }).strict();
 const Addresses = z.array(Registration.shape.endpoint.unwrap()).max(1000).default([]);
 const AgentsFile = z.strictObject({
-  agents: z.array(z.record(z.string(), z.unknown())).max(1000).default([]),
+  agents: z.array(z.record(z.string(), z.unknown())).max(1000),
   endpoints: Addresses,
   registries: Addresses,
 });
