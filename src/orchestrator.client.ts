@@ -4,13 +4,26 @@ import { type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { type ErrorCode, OrchestratorError } from './kernel/errors.js';
 import { parseJsonBytes } from './kernel/json.js';
-import { Answer, ContractsPage, Health, Problem } from './orchestrator.schema.js';
+import {
+  AgentsPage,
+  Answer,
+  ContractsPage,
+  Health,
+  ListedAgent,
+  Looked,
+  Problem,
+  RegisteredAgents,
+  RetiredAgent,
+  ShownAgent,
+} from './orchestrator.schema.js';
 
 /** A page may hold a hundred contracts of several megabytes each; whoever asks for less gets less. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** JSON of callers and agents is 64 levels deep at most; the answer wraps it. */
 const MAX_DEPTH = 80;
 const READ_MS = 30_000;
+/** Every address agents were discovered at may take its five seconds, sixteen at a time. */
+const REFRESH_MS = 330_000;
 /** A verification says something after every page it has read. */
 const SILENCE_MS = 600_000;
 /** The longest a task may take, and what the server takes to record the answer. */
@@ -44,7 +57,7 @@ export interface ContractsQuery {
 }
 
 interface Call {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
   readonly key?: string | undefined;
   readonly milliseconds: number;
@@ -80,6 +93,32 @@ export class OrchestratorClient {
 
   health(signal?: AbortSignal): Promise<z.output<typeof Health>> {
     return this.ask('v1/health', Health, { method: 'GET', milliseconds: READ_MS, signal });
+  }
+
+  agents(): Promise<z.output<typeof AgentsPage>> {
+    return this.ask('v1/agents', AgentsPage, { method: 'GET', milliseconds: READ_MS });
+  }
+
+  agent(id: string, at?: string): Promise<z.output<typeof ShownAgent>> {
+    const when = at === undefined ? '' : `?at=${encodeURIComponent(at)}`;
+    return this.ask(`v1/agents/${encodeURIComponent(id)}${when}`, ShownAgent, { method: 'GET', milliseconds: READ_MS });
+  }
+
+  registerAgent(body: { url: string }): Promise<z.output<typeof RegisteredAgents>> {
+    return this.ask('v1/agents', RegisteredAgents, { method: 'POST', body, milliseconds: REFRESH_MS });
+  }
+
+  refreshAgents(url?: string): Promise<z.output<typeof Looked>> {
+    const body = url === undefined ? {} : { url };
+    return this.ask('v1/agents/refresh', Looked, { method: 'POST', body, milliseconds: REFRESH_MS });
+  }
+
+  turnAgent(id: string, what: 'start' | 'stop'): Promise<ListedAgent> {
+    return this.ask(`v1/agents/${encodeURIComponent(id)}/${what}`, ListedAgent, { method: 'POST', milliseconds: READ_MS });
+  }
+
+  retireAgent(id: string): Promise<z.output<typeof RetiredAgent>> {
+    return this.ask(`v1/agents/${encodeURIComponent(id)}`, RetiredAgent, { method: 'DELETE', milliseconds: READ_MS });
   }
 
   /** The lines of POST /v1/verify, to be read with `readMessages`. */
