@@ -50,6 +50,7 @@ export class RegisterAgentHandler implements ICommandHandler<RegisterAgent> {
       return isSame(now, wanted) ? null : described(now, wanted, options.document);
     });
     const lease = description.lease_seconds ?? null;
+    // Whoever dies here leaves an agent whose lease begins with its first heartbeat.
     if (before === null) await watchAfresh(this.db, agent_id, lease);
     else if (source.by === 'api') await noteHeartbeat(this.db, agent_id, lease);
     this.registry.enter(state);

@@ -30,6 +30,11 @@ export function mayRegister(state: AgentState, wanted: Wanted, replace: boolean)
     throw conflict(`agent "${state.agent_id}" was retired; only POST /v1/agents brings it back`);
   if (wanted.source === null || !isRegistered(state) || !before?.source) return;
   const { source, description } = before;
+  // Two addresses that name one agent must not take it from each other with every look.
+  if (wanted.source.by === 'discovery' && wanted.source.url !== source.url)
+    throw conflict(
+      `the agent id "${state.agent_id}" is taken: it was ${source.url ? `found at ${source.url}` : 'registered over the API'}`,
+    );
   if (!sameOwner(source, wanted.source, replace))
     throw conflict(`the agent id "${state.agent_id}" belongs to somebody else; choose another agent_id`);
   if (replace) return;

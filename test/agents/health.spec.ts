@@ -95,6 +95,10 @@ describe('an id', () => {
     expect(refused(by({ principal: 'bob', tenant: 'other' }), true, moved)).toBe('agent_conflict');
   });
 
+  it('is not taken by what another address says of it', () => {
+    expect(refused(by({ principal: 'alice', by: 'discovery', url: 'http://127.0.0.1:1' }))).toBe('agent_conflict');
+  });
+
   it('of an agent that has retired is free, but not for discovery', () => {
     const retired = { ...taken(by({ principal: 'alice' })), retired_at: '2026-01-02T00:00:00.000Z' };
     const wanted = (source: Source) => () => mayRegister(retired, { description: described(), source }, false);

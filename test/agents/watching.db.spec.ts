@@ -58,7 +58,6 @@ class Replica {
   }
 
   async start(): Promise<this> {
-    await this.appender.start?.();
     await this.reader.start();
     this.prober.start();
     return this;

@@ -1,15 +1,15 @@
 /** A real agent over plain HTTP that describes itself, and can change its mind. */
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface DescribingAgent {
   readonly url: string;
-  /** What it answers with at this path; a function answers itself, null is a 404. */
+  /** What it answers with at these paths, as JSON or these bytes. */
   readonly says: Record<string, unknown>;
   /** Paths it was asked for. */
   readonly asked: string[];
-  /** Takes tasks and does not answer them until this is called. */
+  /** From now on tasks are answered only when what it returns is called. */
   hold(): () => void;
   close(): Promise<void>;
   /** Back at the same port. */
@@ -30,20 +30,19 @@ export const capabilities = (agent_id: string, more: object = {}) => ({
 export async function startDescribing(says: Record<string, unknown>): Promise<DescribingAgent> {
   const asked: string[] = [];
   let waiting: Promise<void> = Promise.resolve();
+  const answer = async ({ url, headers }: IncomingMessage, response: ServerResponse) => {
+    const said = says[url!];
+    if (url === '/execute') await waiting;
+    if (said === undefined) return response.writeHead(404).end();
+    const body = Buffer.isBuffer(said) ? said : Buffer.from(JSON.stringify(said));
+    const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
+    if (headers['if-none-match'] === etag) return response.writeHead(304).end();
+    return response.writeHead(200, { 'content-type': 'application/json', etag }).end(body);
+  };
   const make = () =>
     createServer((request, response) => {
-      const path = request.url!;
-      asked.push(path);
-      request.resume();
-      request.on('end', async () => {
-        const answer = says[path];
-        if (path === '/execute') await waiting;
-        if (answer === undefined || answer === null) return response.writeHead(404).end();
-        const body = Buffer.isBuffer(answer) ? answer : Buffer.from(JSON.stringify(answer));
-        const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
-        if (request.headers['if-none-match'] === etag) return response.writeHead(304).end();
-        return response.writeHead(200, { 'content-type': 'application/json', etag }).end(body);
-      });
+      asked.push(request.url!);
+      request.resume().on('end', () => void answer(request, response));
     });
   let server = make();
   const listen = (port: number) => new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening));
