@@ -78,6 +78,7 @@ describeEachPlace('an agent', (make) => {
     ['a private address', { url: 'http://10.0.0.1' }, 422, 'address_refused', /AGENT_NETWORKS/],
     ['a private endpoint', described('x', 'http://192.168.0.1'), 422, 'address_refused', /AGENT_NETWORKS/],
     ['an address where nobody listens', { url: 'http://127.0.0.1:9999' }, 422, 'agent_unreachable', /ECONNREFUSED/],
+    ['a name that leads nowhere', { url: 'http://no-such-host.invalid' }, 422, 'agent_unreachable', /cannot be resolved/],
     ['a protocol nobody speaks here', described('x', 'http://127.0.0.1:9', { protocol: 'smtp' }), 400, 'invalid_request', /smtp.*http/],
     ['a description without endpoint', { agent_id: 'x', name: 'X', capabilities: [{ name: 'a' }] }, 400, 'invalid_request', /endpoint/],
     ['half a description', { agent_id: 'x', endpoint: 'http://127.0.0.1:9' }, 400, 'invalid_request', /name.*capabilities/],
@@ -123,6 +124,40 @@ describeEachPlace('an agent', (make) => {
     expect((await ao.orchestrate({ session_id: 'd', agent_id: 'drainer' })).success).toBe(true);
     expect((await history('drainer')).map((e) => e.record['type'])).toEqual(['agent.registered', 'agent.stopped', 'agent.started']);
     expect((await send('POST', '/v1/agents/nobody/stop')).status).toBe(404);
+  });
+
+  it('that moves while it works finishes what it does where it was', async () => {
+    await send('POST', '/v1/agents', described('nomad', agent.url, { max_concurrency: 1 }));
+    const release = agent.hold();
+    const working = ao.orchestrate({ session_id: 'n', capability: 'nomad-greets' });
+    await until('as many calls are under way as it takes', async () => (await ao.get('/v1/agents/nomad')).body.status === 'busy');
+    expect((await send('PUT', '/v1/agents/nomad', described('nomad', other.url))).body['status']).toBe('available');
+    expect((await ao.orchestrate({ session_id: 'n', agent_id: 'nomad' })).data).toEqual({ other: true });
+    release();
+    expect((await working).data).toEqual({ hello: 'world' });
+  });
+
+  it('whose calls find nobody three times in a row is offline, and only then comes after others', async () => {
+    const brief = await startDescribing({ '/execute': { success: true, data: { brief: true } } });
+    const offers = { capabilities: [{ name: 'shared-work' }] };
+    await send('POST', '/v1/agents', described('brief', brief.url, offers));
+    await brief.close();
+    for (let i = 0; i < 3; i++) {
+      expect(await ao.orchestrate({ session_id: 'b', capability: 'shared-work' })).toMatchObject({
+        agent_id: 'brief',
+        error_code: 'agent_unreachable',
+      });
+    }
+    await until('it is offline', async () => (await ao.get('/v1/agents/brief')).body.status === 'offline');
+    expect((await history('brief')).at(-1)).toMatchObject({
+      record: { type: 'agent.health', health: 'offline' },
+      payload: { reason: expect.stringContaining('agent_unreachable') },
+    });
+    expect((await ao.orchestrate({ session_id: 'b', capability: 'shared-work' })).agent_id).toBe('brief'); // nobody else is left
+    await send('POST', '/v1/agents', described('later', other.url, offers));
+    expect((await ao.orchestrate({ session_id: 'b', capability: 'shared-work' })).agent_id).toBe('later');
+    const { body } = await ao.get('/v1/agents/health');
+    expect(body).toMatchObject({ unhealthy_agents: 1, system_health: 'warning' });
   });
 
   it('that has retired is offered no more, and can be read as it was', async () => {
@@ -184,6 +219,11 @@ describeEachPlace('an agent', (make) => {
     });
     expect((await send('POST', '/v1/agents/nobody/heartbeat', {})).status).toBe(404);
   }, 30_000);
+
+  it('leaves a record that verify finds nothing wrong with', async () => {
+    const lines = (await (await fetch(`${ao.server.url}/v1/verify`, { method: 'POST' })).text()).trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ verdict: 'valid' });
+  });
 });
 
 describeEachPlace('after a restart', (make) => {

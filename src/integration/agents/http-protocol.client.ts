@@ -4,6 +4,7 @@ import type { AgentDescription } from '../../agents/agent.js';
 import type { Stop } from '../../agents/agent-client.js';
 import type { AgentProtocol, Discovery } from '../../agents/agent-protocol.js';
 import { OrchestratorError } from '../../kernel/errors.js';
+import type { JsonValue } from '../../kernel/json.js';
 import { agentIdFrom } from './agent-id.js';
 import { getDocument } from './document.client.js';
 import { HttpClient } from './http.client.js';
@@ -44,10 +45,9 @@ export class HttpProtocol implements AgentProtocol {
     const document = await getDocument(this.outgoing, `${endpoint}/capabilities`, asked);
     if (document.status === 304) return 'unchanged';
     if (document.status !== 200 || document.json === undefined) return this.undescribed(endpoint, asked.stop);
+    if (!namesItself(document.json)) return null; // another orchestrator's list of capabilities, or anything else of that name
     const parsed = Capabilities.safeParse(document.json);
-    // Another orchestrator's list of capabilities, or anything else of that name.
     if (!parsed.success) {
-      if (!(typeof document.json === 'object' && document.json !== null && 'agent_id' in document.json)) return null;
       const issues = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
       throw notUnderstood(`${endpoint}/capabilities does not describe an agent: ${issues.slice(0, 5).join('; ')}`);
     }
@@ -74,6 +74,9 @@ export class HttpProtocol implements AgentProtocol {
     return new HttpClient(endpoint, this.outgoing.connect);
   }
 }
+
+const namesItself = (json: JsonValue) =>
+  typeof json === 'object' && json !== null && ['agent_id', 'agent_name', 'name'].some((member) => member in json);
 
 function describe(said: z.output<typeof Capabilities>, endpoint: string): AgentDescription {
   const name = said.agent_name ?? said.name ?? said.agent_id ?? endpoint;
