@@ -3,6 +3,10 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_GUARD, Reflector } from '@nestjs/core';
 import { CqrsModule } from '@nestjs/cqrs';
 import { AgentRegistryModule } from './agents/agents.module.js';
+import { DiscoveryWorker } from './agents/discovery.worker.js';
+import { ProbeWorker } from './agents/probe.worker.js';
+import { RegistryWorker } from './agents/registry.worker.js';
+import { AgentItems } from './api/agent-items.system.js';
 import { AgentsController } from './api/agents.controller.js';
 import { API_SETTINGS } from './api/api.settings.js';
 import { AuthGuard } from './api/auth.guard.js';
@@ -13,6 +17,7 @@ import { MemoryController } from './api/memory.controller.js';
 import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
 import { ProblemFilter } from './api/problem.filter.js';
+import { RegistrationController } from './api/registration.controller.js';
 import { SessionsController } from './api/sessions.controller.js';
 import { StatusController } from './api/status.controller.js';
 import { TraceController } from './api/trace.controller.js';
@@ -68,6 +73,9 @@ export class AppModule {
         Sequencer,
         Appender,
         FollowWorker,
+        RegistryWorker,
+        ProbeWorker,
+        DiscoveryWorker,
         Recovery,
         IdleSessions,
         Expiry,
@@ -84,9 +92,9 @@ export class AppModule {
         CqrsModule.forRoot(),
         KernelModule.with(log, metrics),
         LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
-        AgentRegistryModule,
+        AgentRegistryModule.with(config, log),
         ContractManagerModule.with(config.SESSION_IDLE_MINUTES),
-        IntegrationModule.with(config.AGENTS_FILE, (message) => log.warn({}, message)),
+        IntegrationModule.with(config.AGENTS_FILE, config.AGENT_NETWORKS, (message) => log.warn({}, message)),
         MemoryModule.with(summarizerOf(config), config.MEMAGENT_URL !== 'off'),
         OrchestrationModule,
         TraceModule.with(config, log),
@@ -98,6 +106,7 @@ export class AppModule {
         SessionsController,
         MemoryController,
         AgentsController,
+        RegistrationController,
         HealthController,
         StatusController,
         TraceController,
@@ -108,6 +117,7 @@ export class AppModule {
         workers,
         // Orchestration and memory stand side by side and do not know each other: here the one's port meets the other's blocks.
         { provide: Recall, inject: [Blocks], useFactory: (blocks: Blocks): Recall => blocks },
+        AgentItems,
         { provide: API_SETTINGS, useValue: config },
         { provide: APP_GUARD, inject: [Reflector], useFactory: (reflector: Reflector) => new AuthGuard(reflector, verifierFor(config)) },
         { provide: ProblemFilter, useFactory: () => new ProblemFilter(log) },

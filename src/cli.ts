@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { agentsCommand } from './agents.cli.js';
 import { compressCommand } from './compress.cli.js';
 import { readConfig } from './config.js';
 import { contractsCommand } from './contracts.cli.js';
@@ -33,6 +34,7 @@ Examples:
   agent-orchestrator serve
   agent-orchestrator orchestrate --session first --capability echo text="Hello"
   agent-orchestrator contracts first
+  agent-orchestrator agents add http://127.0.0.1:8000
   agent-orchestrator verify
 
 Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
@@ -61,6 +63,7 @@ const commands = [
   orchestrateCommand(process),
   contractsCommand(process),
   compressCommand(process),
+  agentsCommand(process),
   verifyLedgerCommand(process),
   traceCommand(process),
   migrateCommand(process),

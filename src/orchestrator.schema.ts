@@ -42,6 +42,31 @@ export const ContractsPage = z.looseObject({
 });
 export type ContractsPage = z.output<typeof ContractsPage>;
 
+export const ListedAgent = z.looseObject({
+  agent_id: z.string(),
+  status: z.string(),
+  protocol: z.string(),
+  version: z.string(),
+  in_flight: z.number(),
+  tasks_completed: z.number(),
+  tasks_failed: z.number(),
+  capabilities: z.array(z.looseObject({ name: z.string() })),
+});
+export type ListedAgent = z.output<typeof ListedAgent>;
+
+export const AgentsPage = z.looseObject({ agents: z.array(ListedAgent) });
+
+/** As it is, or as it was. */
+export const ShownAgent = z.looseObject({ agent_id: z.string(), status: z.string() });
+
+export const RegisteredAgents = AgentsPage.extend({ changed: z.array(z.string()), errors: z.array(z.string()) });
+
+export const Looked = z.looseObject({
+  looked: z.array(z.looseObject({ url: z.string(), agents: z.array(z.string()), errors: z.array(z.string()) })),
+});
+
+export const RetiredAgent = z.looseObject({ agent_id: z.string() });
+
 export const Health = z.looseObject({ status: z.string(), service: z.literal('agent-orchestrator') });
 
 export const CompressProgress = z.looseObject({ step: z.string(), done: z.number(), total: z.number() });

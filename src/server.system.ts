@@ -7,7 +7,8 @@ import { CommandBus, EventBus } from '@nestjs/cqrs';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
-import { RegisterAgent } from './agents/agents.commands.js';
+import { ConfigureAgent } from './agents/agents.commands.js';
+import { DiscoveryWorker } from './agents/discovery.worker.js';
 import { guardMethods } from './api/method.guard.js';
 import { serveApiDocs } from './api/openapi.system.js';
 import { invalidFields, MAX_BODY_BYTES, ProblemFilter } from './api/problem.filter.js';
@@ -47,16 +48,17 @@ export async function startServer(config: Config, log: Log, broken: (error: Erro
   try {
     if (ledger.migrated.length > 0) log.info({ migrations: ledger.migrated }, 'schema brought up to date');
     app = await createApp({ config, ledger, owner: newId(), log, metrics: new Metrics() });
-    const workers = app.get(Workers);
-    await workers.start();
-    agents = await app.get(AgentSource).load();
-    for (const agent of agents) await app.get(CommandBus).execute(new RegisterAgent(agent));
+    await app.get(Workers).start();
+    const source = app.get(AgentSource);
+    agents = await source.load();
+    for (const agent of agents) await app.get(CommandBus).execute(new ConfigureAgent(agent));
+    app.get(DiscoveryWorker).configure(await source.sources());
     await app.listen(config.ORCHESTRATOR_PORT, config.HOST);
     const url = await app.getUrl();
     await ledger.embedded?.setHttpPort(Number(new URL(url).port));
     const events = app.get(EventBus);
     const deaf = ledger.db.embedded ? null : ledger.db.listen(SEQUENCED_CHANNEL, () => events.publish(new LedgerAdvanced()));
-    return { app, ledger, url, agents, close: closing(app, { ledger, agents, deaf }) };
+    return { app, ledger, url, agents, close: closing(app, { ledger, deaf }) };
   } catch (error) {
     await app
       ?.get(Workers)
@@ -69,10 +71,7 @@ export async function startServer(config: Config, log: Log, broken: (error: Erro
   }
 }
 
-function closing(
-  app: NestFastifyApplication,
-  held: { ledger: OpenLedger; agents: readonly ConfiguredAgent[]; deaf: (() => Promise<void>) | null },
-) {
+function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; deaf: (() => Promise<void>) | null }) {
   let closed: Promise<void> | undefined;
   const close = async () => {
     await app.get(Calls).drain(DRAIN_MS); // from here on new work is answered 503
@@ -82,7 +81,6 @@ function closing(
     clearTimeout(cut);
     await held.deaf?.();
     await app.get(Workers).drain();
-    await Promise.all(held.agents.map(({ client }) => client.close()));
     await held.ledger.close();
   };
   return () => {

@@ -27,6 +27,11 @@ const BAD: [string, string, RegExp][] = [
   ['MEMAGENT_COMPRESS', 'yes', /true or false/],
   ['LOG_LEVEL', 'loud', /one of silent, error, warn, info, debug/],
   ['LOG_FORMAT', 'xml', /one of auto, json, pretty/],
+  ['AGENT_NETWORKS', 'everywhere', /loopback, private and ranges such as 10.1.0.0\/16/],
+  ['AGENT_NETWORKS', 'loopback,10.1.0.0/33', /ranges such as/],
+  ['AGENT_NETWORKS', '10.256.0.0/16', /ranges such as/],
+  ['PROBE_INTERVAL_SECONDS', '-1', /from 0 to 86400/],
+  ['DISCOVERY_INTERVAL_SECONDS', 'often', /from 0 to 86400/],
 ];
 
 const SECRET = [
@@ -108,6 +113,9 @@ describe('the configuration', () => {
       MEMAGENT_COMPRESS: false,
       LOG_LEVEL: 'info',
       LOG_FORMAT: 'auto',
+      AGENT_NETWORKS: ['loopback'],
+      PROBE_INTERVAL_SECONDS: 15,
+      DISCOVERY_INTERVAL_SECONDS: 30,
     });
   });
 

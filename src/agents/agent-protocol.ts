@@ -8,6 +8,8 @@ export interface Discovered {
   readonly endpoint: string;
   /** The document as it came, kept byte for byte. */
   readonly document: { readonly media_type: string; readonly bytes: Buffer };
+  /** The protocol the agent speaks, where it is not the one that was asked. */
+  readonly protocol?: string;
   /** Whether the document is signed by whom it says; `invalid` is refused by the protocol itself. */
   readonly signature?: 'unsigned' | 'valid';
 }

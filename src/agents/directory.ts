@@ -1,50 +1,73 @@
 /**
- * AgentRegistry: the agents this process can call, by id and by capability, in the order they were configured. Reading it never calls out
- * and never waits; what is recorded about agents are events in their streams.
+ * AgentRegistry: the agents this process can call, by id and by capability: those of the agents file in its order, then the registered ones
+ * by id, so that every replica lists them alike. Reading it never calls out and never waits; what is recorded about agents are events in
+ * their streams.
  */
 import type { KnownDescription } from './agent.js';
 import type { AgentClient } from './agent-client.js';
+import type { AgentStatus } from './agent-state.js';
+import type { Registration, Source } from './registration.js';
 
 export interface RegisteredAgent {
-  readonly description: KnownDescription;
+  readonly description: KnownDescription & Pick<Registration, 'weight' | 'max_concurrency' | 'lease_seconds'>;
   readonly protocol: string;
   readonly endpoint: string | null;
   readonly client: AgentClient;
   /** Hex hash of the record in force, set from the first contract on. */
   readonly record: string;
   readonly registered_at: string;
+  /** By its stream. Stopped: it finishes what it does and gets nothing new. */
+  readonly status: AgentStatus;
+  /** null: it stands in the agents file. */
+  readonly source: Source | null;
 }
 
 export class AgentRegistry {
   private readonly agents = new Map<string, RegisteredAgent>();
+  private ordered: RegisteredAgent[] | null = null;
   private readonly offers = new Map<string, RegisteredAgent[]>();
 
   put(agent: RegisteredAgent): void {
     this.agents.set(agent.description.agent_id, agent);
-    this.offers.clear();
-    for (const each of this.agents.values()) {
-      for (const { name } of each.description.capabilities) {
-        const others = this.offers.get(name);
-        if (others) others.push(each);
-        else this.offers.set(name, [each]);
-      }
-    }
+    this.ordered = null;
+  }
+
+  remove(agentId: string): void {
+    if (this.agents.delete(agentId)) this.ordered = null;
   }
 
   get(agentId: string): RegisteredAgent | undefined {
     return this.agents.get(agentId);
   }
 
-  all(): RegisteredAgent[] {
-    return [...this.agents.values()];
+  all(): readonly RegisteredAgent[] {
+    return this.ordered ?? this.order();
   }
 
-  /** Those who offer the capability by exactly this name. */
+  /** Those who offer the capability by exactly this name, stopped ones too. */
   offering(capability: string): readonly RegisteredAgent[] {
+    this.all();
     return this.offers.get(capability) ?? [];
   }
 
   capabilities(): string[] {
+    this.all();
     return [...this.offers.keys()];
+  }
+
+  private order(): RegisteredAgent[] {
+    const all = [...this.agents.values()];
+    const registered = all.filter((agent) => agent.source !== null);
+    registered.sort((a, b) => (a.description.agent_id < b.description.agent_id ? -1 : 1));
+    this.ordered = [...all.filter((agent) => agent.source === null), ...registered];
+    this.offers.clear();
+    for (const each of this.ordered) {
+      for (const { name } of each.description.capabilities) {
+        const others = this.offers.get(name);
+        if (others) others.push(each);
+        else this.offers.set(name, [each]);
+      }
+    }
+    return this.ordered;
   }
 }

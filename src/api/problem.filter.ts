@@ -30,6 +30,7 @@ const STATUS: Record<ErrorCode, number> = {
   key_conflict: 409,
   key_in_flight: 409,
   integration_off: 409,
+  agent_conflict: 409,
   address_refused: 422,
   agent_unreachable: 422,
   agent_not_understood: 422,

@@ -2,7 +2,6 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { AgentRegistry } from '../agents/directory.js';
-import { HealthChecks } from '../agents/health.system.js';
 import { contractTotals } from '../contracts/tallies.follower.js';
 import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
@@ -12,6 +11,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
+import { AgentItems } from './agent-items.system.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { allHealthy, integrationStatus } from './integration-status.js';
 import { Problems } from './problem.filter.js';
@@ -26,7 +26,7 @@ export class StatusController {
   constructor(
     private readonly db: Database,
     private readonly registry: AgentRegistry,
-    private readonly checks: HealthChecks,
+    private readonly shown: AgentItems,
     private readonly workers: Workers,
     private readonly instance: Instance,
     private readonly calls: Calls,
@@ -57,7 +57,7 @@ export class StatusController {
         database: this.db.embedded ? 'embedded' : 'postgresql',
         in_flight: this.calls.count,
       },
-      agents: this.agents(),
+      agents: await this.agents(),
       contracts: totals,
       integrations: { memagent, trace, all_healthy: allHealthy(memagent, trace) },
       ledger: {
@@ -73,10 +73,10 @@ export class StatusController {
     };
   }
 
-  private agents() {
-    const ids = this.registry.all().map((agent) => agent.description.agent_id);
-    const by_status = { available: 0, busy: 0, offline: 0, error: 0 };
-    for (const id of ids) by_status[this.checks.status(id)] += 1;
-    return { total: ids.length, by_status, registered: ids };
+  private async agents() {
+    const by_status = { available: 0, busy: 0, offline: 0, error: 0, stopped: 0 };
+    for (const status of await this.shown.statuses()) by_status[status] += 1;
+    const registered = this.registry.all().map((agent) => agent.description.agent_id);
+    return { total: registered.length, by_status, registered };
   }
 }

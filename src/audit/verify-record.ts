@@ -151,6 +151,7 @@ const RULES = new Map<string, (value: JsonValue) => boolean>([
   ['from_seq', positive],
   ['to_seq', positive],
   ['source_hash', hash],
+  ['health', matching(/^(available|offline|error)$/)],
   ['last_seq', positive],
   ['last_head', hash],
   ['_sd_alg', (v) => v === 'sha-256'],

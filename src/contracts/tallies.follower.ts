@@ -58,13 +58,19 @@ export async function contractTotals(tx: Tx, tenant: string | null): Promise<Con
   };
 }
 
-/** How many contracts of each agent ended well and how many did not; who was never asked is absent. As of the follower's cursor. */
-export async function agentTotals(tx: Tx, tenant: string): Promise<Map<string, { completed: number; failed: number }>> {
-  const rows = await tx.query<{ agent: string; completed: number; failed: number }>(
-    `SELECT agent, coalesce(sum(n) FILTER (WHERE status = 'completed'), 0)::bigint AS completed,
-            coalesce(sum(n) FILTER (WHERE status = 'failed'), 0)::bigint AS failed
-       FROM contract_tally WHERE tenant = $1 GROUP BY agent`,
+export interface AgentTotals {
+  readonly requested: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly cancelled: number;
+}
+
+/** How many contracts of each agent ended how; who was never asked is absent. As of the follower's cursor. */
+export async function agentTotals(tx: Tx, tenant: string): Promise<Map<string, AgentTotals>> {
+  const of = (status: string) => `coalesce(sum(n) FILTER (WHERE status = '${status}'), 0)::bigint AS ${status}`;
+  const rows = await tx.query<AgentTotals & { agent: string }>(
+    `SELECT agent, ${['requested', 'completed', 'failed', 'cancelled'].map(of).join(', ')} FROM contract_tally WHERE tenant = $1 GROUP BY agent`,
     [tenant],
   );
-  return new Map(rows.map(({ agent, completed, failed }) => [agent, { completed, failed }]));
+  return new Map(rows.map(({ agent, ...totals }) => [agent, totals]));
 }

@@ -18,6 +18,8 @@ export type ErrorCode =
   | 'key_conflict'
   | 'key_in_flight'
   | 'integration_off'
+  /** The agent's id belongs to somebody else. */
+  | 'agent_conflict'
   /** An address the caller named: it may not be reached, or does not answer, or nothing we understand. */
   | 'address_refused'
   | 'agent_unreachable'

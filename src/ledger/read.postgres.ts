@@ -89,13 +89,3 @@ export async function placedOfStream(tx: Tx, stream: string, seq: number, limit:
 export async function eventById(tx: Tx, eventId: string): Promise<EventRow | undefined> {
   return (await tx.named<EventRow>('event_by_id', `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.event_id = $1`, [eventId]))[0];
 }
-
-/** The newest event of a stream that has one of these types. */
-export async function lastOfTypes(tx: Tx, stream: string, types: readonly EventType[]): Promise<EventRow | undefined> {
-  const rows = await tx.named<EventRow>(
-    'last_of_types',
-    `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.stream = $1 AND e.type = ANY($2::text[]) ORDER BY e.seq DESC LIMIT 1`,
-    [stream, types],
-  );
-  return rows[0];
-}

@@ -49,6 +49,8 @@ export interface Members {
   source_hash?: string;
   /** agent.*: the version of the description. */
   version?: string;
+  /** agent.health: how the agent is from here on. */
+  health?: 'available' | 'offline' | 'error';
 }
 
 /** The erasable part of an event under one name: the canonical bytes of [salt, name, value] and the digest that stands for them. */

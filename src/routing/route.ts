@@ -32,10 +32,16 @@ export function route(wish: Wish, directory: Directory): Decision {
 }
 
 function byCapability(capability: string, directory: Directory): Decision {
-  const candidates = directory.offering(capability);
-  const agent = candidates[0] ?? null;
+  const offering = directory.offering(capability);
+  const candidates = offering.filter((c) => c.status !== 'stopped');
+  // Who is unwell is asked only where nobody else is left: what is known of him may be a moment old.
+  const agent = candidates.find((c) => c.status === 'available') ?? candidates[0] ?? null;
   const evidence = { method: 'capability', candidates: candidates.map((c) => c.description.agent_id) };
   if (agent) return { agent, capability, refused: null, evidence };
+  if (offering.length > 0) {
+    const stopped = list(offering.map((c) => c.description.agent_id));
+    return { agent: null, capability: null, refused: `everybody who offers "${capability}" is stopped: ${stopped}`, evidence };
+  }
   const known = directory.capabilities();
   const offered = known.length > 0 ? `offered are ${list(known)}` : 'no agent is registered';
   return { agent: null, capability: null, refused: `no agent offers the capability "${capability}"; ${offered}`, evidence };
@@ -45,6 +51,7 @@ function byAgent(agentId: string, capability: string | undefined, directory: Dir
   const agent = directory.get(agentId) ?? null;
   const evidence = { method: 'agent_id', candidates: agent ? [agentId] : [] };
   if (!agent) return { agent, capability: null, refused: `there is no agent "${agentId}"`, evidence };
+  if (agent.status === 'stopped') return { agent: null, capability: null, refused: `agent "${agentId}" is stopped`, evidence };
   const offered = agent.description.capabilities.map((c) => c.name);
   const wanted = capability ?? (offered.length === 1 ? offered[0]! : undefined);
   if (wanted === undefined) {

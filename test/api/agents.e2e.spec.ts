@@ -2,7 +2,7 @@ import type { Server } from '../../src/server.system.js';
 import { type Answer, running, settled, start, until } from '../support/orchestrator.js';
 import { type Peer, says, startPeer } from '../support/peer.js';
 import { agentsFile, describeEachPlace, EXAMPLE, MOODY } from '../support/place.js';
-import { aTime } from '../support/recorded.js';
+import { aTime, recorded } from '../support/recorded.js';
 
 const SCHEMA = { type: 'object', properties: { n: { type: 'number' } } };
 
@@ -18,6 +18,7 @@ describeEachPlace('agents', (make) => {
       capabilities: [{ name: 'far', description: 'Far away', input_schema: SCHEMA }, { name: 'echo' }],
     };
     return {
+      PROBE_INTERVAL_SECONDS: '1',
       AGENTS_FILE: await agentsFile([
         EXAMPLE,
         MOODY,
@@ -29,7 +30,7 @@ describeEachPlace('agents', (make) => {
   afterAll(() => peer?.close());
   const agent = async (id: string) => (await ao.get(`/v1/agents/${id}`).expect(200)).body;
 
-  it('are listed with what they can do, without being asked anything', async () => {
+  it('are listed with what they can do', async () => {
     const { status, body } = await ao.get('/v1/agents');
     expect([status, body.total]).toEqual([200, 4]);
     expect(body.agents.map((a: { agent_id: string }) => a.agent_id)).toEqual(['agent_example_001', 'moody', 'remote', 'gone']);
@@ -47,42 +48,42 @@ describeEachPlace('agents', (make) => {
       endpoint: `${peer.url}/agents/remote/`,
       registered_at: aTime,
       record: expect.stringMatching(/^[0-9a-f]{64}$/),
+      source: { by: 'file', url: null, signature: null },
       last_heartbeat: null,
+      in_flight: 0,
       tasks_completed: 0,
       tasks_failed: 0,
     });
-    expect(peer.heard).toEqual([]);
   });
 
-  it('are asked how they are: who lives here is healthy, who does not answer is not, of the others nothing is known', async () => {
+  it('are probed: who lives here is healthy, who does not answer is not, of the others nothing is known', async () => {
+    await until('everybody was asked and "gone" is offline', async () => (await agent('gone')).status === 'offline');
     const { status, body } = await ao.get('/v1/agents/health');
     expect(status).toBe(200);
     expect(body).toEqual({
       agents: [
-        { agent_id: 'agent_example_001', status: 'healthy', error: null, checked_at: aTime },
-        { agent_id: 'moody', status: 'healthy', error: null, checked_at: aTime },
-        { agent_id: 'remote', status: 'unknown', error: expect.stringContaining('/health'), checked_at: aTime },
-        { agent_id: 'gone', status: 'unhealthy', error: expect.stringContaining('ECONNREFUSED'), checked_at: aTime },
+        { agent_id: 'agent_example_001', state: 'available', status: 'healthy', error: null, checked_at: aTime },
+        { agent_id: 'moody', state: 'available', status: 'healthy', error: null, checked_at: aTime },
+        { agent_id: 'remote', state: 'available', status: 'unknown', error: expect.stringContaining('/health'), checked_at: aTime },
+        { agent_id: 'gone', state: 'offline', status: 'unhealthy', error: expect.stringContaining('ECONNREFUSED'), checked_at: aTime },
       ],
       total: 4,
+      healthy_agents: 3,
+      unhealthy_agents: 1,
+      total_agents: 4,
+      system_health: 'warning',
     });
-    expect(peer.heard.map((h) => h.path)).toEqual(['/agents/remote/health']);
-    await Promise.all([ao.get('/v1/agents/health'), ao.get('/v1/agents/health'), agent('remote')]);
-    expect(peer.heard).toHaveLength(1); // an answer serves for ten seconds
-    expect(await agent('gone')).toMatchObject({
-      status: 'offline',
-      last_heartbeat: null,
-      health: { status: 'unhealthy', checked_at: aTime },
-    });
-    expect(await agent('remote')).toMatchObject({ status: 'available', last_heartbeat: null, health: { status: 'unknown' } });
-    const moody = await agent('moody');
-    expect(moody).toMatchObject({
-      status: 'available',
-      last_heartbeat: moody.health.checked_at,
-      health: { status: 'healthy', error: null },
-    });
+    expect(new Set(peer.heard.map((h) => h.path))).toEqual(new Set(['/agents/remote/health']));
+    const gone = await recorded(ao.db, `e.stream = 'default/agent/gone'`, []);
+    expect(gone.map((e) => [e.record['type'], e.record['health']])).toEqual([
+      ['agent.registered', undefined],
+      ['agent.health', 'offline'],
+    ]);
+    expect(gone[1]!.payload).toEqual({ reason: expect.stringContaining('ECONNREFUSED') });
+    expect(await agent('gone')).toMatchObject({ last_heartbeat: null, lease_until: null, health: { status: 'unhealthy' } });
+    expect(await agent('moody')).toMatchObject({ last_heartbeat: aTime, health: { status: 'healthy', error: null } });
     const { agents } = (await ao.get('/v1/status')).body;
-    expect(agents).toMatchObject({ total: 4, by_status: { available: 3, busy: 0, offline: 1, error: 0 } });
+    expect(agents).toMatchObject({ total: 4, by_status: { available: 3, busy: 0, offline: 1, error: 0, stopped: 0 } });
   });
 
   it('that nobody knows are a 404', async () => {
@@ -119,6 +120,12 @@ describeEachPlace('agents', (make) => {
     await ao.orchestrate({ session_id: 's', capability: 'nobody-offers-this' });
     await settled(ao.db);
     expect(await agent('moody')).toMatchObject({ tasks_completed: before.tasks_completed + 2, tasks_failed: before.tasks_failed + 1 });
+    const { body } = await ao.get('/v1/agents/moody/metrics').expect(200);
+    expect(body).toMatchObject({ requests: 3, completed: 2, failed: 1, cancelled: 0, success_rate: 2 / 3, in_flight: 0, measured: 3 });
+    expect(body.p50_ms).toBeGreaterThanOrEqual(0);
+    expect(body.p95_ms).toBeGreaterThanOrEqual(body.p50_ms);
+    expect(body.last_error).toEqual({ contract_id: expect.any(String), code: 'agent_failed', message: expect.any(String), at: aTime });
+    await ao.get('/v1/agents/nobody/metrics').expect(404);
   });
 });
 

@@ -77,6 +77,11 @@ describeEachPlace('with REQUIRE_AUTH=true and a shared secret', (make) => {
     ['get', '/v1/agents', 'contracts:read'],
     ['get', '/v1/status', 'contracts:read'],
     ['post', '/v1/verify', 'audit'],
+    ['post', '/v1/agents', 'agents:write'],
+    ['post', '/v1/agents/refresh', 'agents:write'],
+    ['post', '/v1/agents/nobody/stop', 'agents:write'],
+    ['put', '/v1/agents/nobody', 'agents:write'],
+    ['delete', '/v1/agents/nobody', 'agents:write'],
   ] as const)('%s %s needs the scope %s', async (method, path, scope) => {
     const others = ALL.split(' ').filter((s) => s !== scope);
     const ask = async (scopes: string[]) =>
@@ -88,6 +93,30 @@ describeEachPlace('with REQUIRE_AUTH=true and a shared secret', (make) => {
     expect(refused.headers['www-authenticate']).toContain(`error="insufficient_scope", scope="${scope}"`);
     expect(refused.body).toMatchObject({ code: 'forbidden', detail: expect.stringContaining(`scope ${scope}; it has`) });
     expect([401, 403]).not.toContain((await ask([scope])).status);
+  });
+
+  it('an agent belongs to who registered it, and may be stopped and retired by his tenant; its owner is named in payload only', async () => {
+    const alice = { sub: 'alice-4712', tenant: 'red' };
+    const described = { agent_id: 'owned', name: 'Owned', endpoint: 'http://127.0.0.1:9999', capabilities: [{ name: 'owned' }] };
+    const ask = async (method: 'post' | 'put' | 'delete', path: string, claims: Claims, body?: object) => {
+      const response = await request(app.server.url)
+        [method](path)
+        .set(await bearer(claims))
+        .send(body);
+      return [response.status, response.body.code];
+    };
+    expect(await ask('post', '/v1/agents', alice, described)).toEqual([200, undefined]);
+    expect(await ask('post', '/v1/agents', { ...alice, sub: 'bob' }, described)).toEqual([409, 'agent_conflict']);
+    expect(await ask('post', '/v1/agents', { ...alice, tenant: 'blue' }, described)).toEqual([409, 'agent_conflict']);
+    expect(await ask('put', '/v1/agents/owned', { tenant: 'blue' }, described)).toEqual([409, 'agent_conflict']);
+    for (const path of ['stop', 'start', 'heartbeat']) {
+      expect(await ask('post', `/v1/agents/owned/${path}`, { tenant: 'blue' }, {})).toEqual([403, 'forbidden']);
+    }
+    expect(await ask('delete', '/v1/agents/owned', { tenant: 'blue' })).toEqual([403, 'forbidden']);
+    expect(await ask('post', '/v1/agents/owned/stop', { ...alice, sub: 'bob' }, {})).toEqual([200, undefined]);
+    expect(await ask('delete', '/v1/agents/owned', { ...alice, sub: 'bob' })).toEqual([200, undefined]);
+    const rows = await app.db.query<{ record: Buffer }>(`SELECT record FROM event WHERE stream = 'default/agent/owned'`);
+    expect([rows.length, rows.filter(({ record }) => record.includes('alice-4712'))]).toEqual([3, []]);
   });
 
   it('scopes may come as a list in scp as well', async () => {

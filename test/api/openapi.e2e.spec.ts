@@ -30,6 +30,16 @@ interface Document {
   components: { schemas: Record<string, Json> };
 }
 
+const WITH_BODY = [
+  'POST /v1/agents',
+  'POST /v1/agents/refresh',
+  'POST /v1/agents/register',
+  'POST /v1/agents/{id}/heartbeat',
+  'POST /v1/orchestrate',
+  'POST /v1/verify',
+  'PUT /v1/agents/{id}',
+];
+
 const JSON_TYPE = 'application/json';
 const PROBLEM_TYPE = 'application/problem+json';
 
@@ -70,10 +80,12 @@ describe('/openapi.json', () => {
   it('has every route of this version, and nothing else', () => {
     expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
+      'DELETE /v1/agents/{id}',
       'GET /metrics',
       'GET /v1/agents',
       'GET /v1/agents/health',
       'GET /v1/agents/{id}',
+      'GET /v1/agents/{id}/metrics',
       'GET /v1/capabilities',
       'GET /v1/contracts',
       'GET /v1/contracts/{id}',
@@ -85,6 +97,12 @@ describe('/openapi.json', () => {
       'GET /v1/sessions/{id}/memory',
       'GET /v1/status',
       'GET /v1/trace',
+      'POST /v1/agents',
+      'POST /v1/agents/refresh',
+      'POST /v1/agents/register',
+      'POST /v1/agents/{id}/heartbeat',
+      'POST /v1/agents/{id}/start',
+      'POST /v1/agents/{id}/stop',
       'POST /v1/compress',
       'POST /v1/orchestrate',
       'POST /v1/sessions/{id}/close',
@@ -92,6 +110,7 @@ describe('/openapi.json', () => {
       'POST /v1/trace/replay',
       'POST /v1/trace/retry-parked',
       'POST /v1/verify',
+      'PUT /v1/agents/{id}',
     ]);
   });
 
@@ -108,7 +127,7 @@ describe('/openapi.json', () => {
         ]);
       }
       expect([name, parameters.filter((p) => p.in === 'path').map((p) => `{${p.name}}`)]).toEqual([name, name.match(/\{\w+\}/g) ?? []]);
-      expect([name, requestBody !== undefined]).toEqual([name, /^POST \/v1\/(compress|orchestrate|verify|trace\/.*)$/.test(name)]);
+      expect([name, requestBody !== undefined]).toEqual([name, WITH_BODY.includes(name)]);
       for (const { schema } of Object.values(requestBody?.content ?? {})) expect(schema['$ref']).toMatch(/Body$/);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect([name, status, description]).toEqual([name, status, expect.stringMatching(/\w/)]);
@@ -179,6 +198,8 @@ describe('/openapi.json', () => {
       ['GET /v1/agents', '/v1/agents'],
       ['GET /v1/agents/{id}', '/v1/agents/agent_example_001'],
       ['GET /v1/agents/{id}', '/v1/agents/moody'],
+      ['GET /v1/agents/{id}', '/v1/agents/moody?at=0'],
+      ['GET /v1/agents/{id}/metrics', '/v1/agents/moody/metrics'],
       ['GET /v1/agents/health', '/v1/agents/health'],
       ['GET /v1/capabilities', '/v1/capabilities'],
       ['GET /v1/health', '/v1/health'],
@@ -222,6 +243,8 @@ describe('/openapi.json', () => {
       ['POST /v1/compress', ao.post('/v1/compress', { session_id: 'never-opened' })],
       ['POST /v1/compress', ao.post('/v1/compress?require=llm', { session_id: 't' })],
       ['GET /v1/agents/{id}', ao.get('/v1/agents/nobody')],
+      ['POST /v1/agents', ao.post('/v1/agents', { agent_id: 'Not An Id' })],
+      ['POST /v1/agents/{id}/stop', ao.post('/v1/agents/nobody/stop')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
       ['POST /v1/trace/replay', ao.post('/v1/trace/replay', { from: 0 })],
       ['POST /v1/trace/audit', ao.post('/v1/trace/audit', {})],
@@ -242,7 +265,10 @@ describe('with REQUIRE_AUTH', () => {
     for (const [path, methods] of Object.entries(paths)) {
       for (const [method, { security }] of Object.entries(methods)) {
         const url = path.replace('{id}', '01ARZ3NDEKTSV4RRFFQ69G5FAV');
-        const { status } = await (method === 'get' ? ao.get(url) : ao.post(url, {}));
+        const { status } = await fetch(ao.server.url + url, {
+          method: method.toUpperCase(),
+          ...(method !== 'get' && { headers: { 'content-type': JSON_TYPE }, body: '{}' }),
+        });
         expect([method, path, status]).toEqual([method, path, security ? 401 : 200]);
       }
     }

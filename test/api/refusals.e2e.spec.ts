@@ -143,7 +143,7 @@ describeEachPlace('what is refused', (make) => {
     ['DELETE', '/v1/contracts?limit=1', 'GET, HEAD'],
     ['PUT', '/v1/sessions/a%2Fb', 'GET, HEAD'],
     ['GET', '/v1/sessions/x/close', 'POST'],
-    ['PATCH', '/v1/agents/health', 'GET, HEAD'],
+    ['PATCH', '/v1/agents/health', 'GET, HEAD, PUT, DELETE'],
     ['OPTIONS', '/v1/status', 'GET, HEAD'],
     ['POST', '/openapi.json', 'GET, HEAD'],
   ])('%s %s is a 405 that says what is allowed', async (method, path, allow) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { emptyPlace, scratchDirectory } from '../support/place.js';
 import { endAll, runCommand } from '../support/process.js';
 
-const COMMANDS = ['serve', 'demo', 'orchestrate', 'contracts', 'verify', 'migrate'];
+const COMMANDS = ['serve', 'demo', 'orchestrate', 'contracts', 'agents', 'verify', 'migrate'];
 
 afterAll(endAll);
 

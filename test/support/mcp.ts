@@ -82,7 +82,7 @@ export async function startMcp(kind: Kind): Promise<McpPeer> {
 async function overStreams(kind: Kind, file: string, heard: () => Heard[]): Promise<McpPeer> {
   const logged: string[] = [];
   const entry = { protocol: 'mcp', agent_id: 'peer', command: process.execPath, args: [PEER, kind], env: { PEER_LOG: file } };
-  const loaded = await new ConfiguredAgents(await agentsFile([entry]), { log: (line) => logged.push(line) }).load();
+  const loaded = await new ConfiguredAgents(await agentsFile([entry]), [], { log: (line) => logged.push(line) }).load();
   if (!loaded[0]) throw new Error(logged.join('\n'));
   const { client, description } = loaded[0];
   const starts = () => heard().flatMap(({ started }) => started ?? []);

@@ -11,10 +11,13 @@ import { expectSound } from './sound.js';
 /** AO_TEST_LOG=debug shows what the orchestrators of a test say. */
 const quiet = openLog(readConfig({ LOG_LEVEL: process.env['AO_TEST_LOG'] ?? 'silent', LOG_FORMAT: 'json' }));
 
-/** AGENTS_FILE, like any other setting, may be given in `settings`. */
+/** AGENTS_FILE, like any other setting, may be given in `settings`. Agents are left alone unless a test says that they are probed. */
 export async function start(place: Place, settings: Record<string, string> = {}, log: Log = quiet): Promise<Server> {
   const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
-  return startServer(readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', ...settings, AGENTS_FILE: file }), log);
+  return startServer(
+    readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', PROBE_INTERVAL_SECONDS: '0', ...settings, AGENTS_FILE: file }),
+    log,
+  );
 }
 
 /** The body of POST /v1/orchestrate, loosely: refusals are tested with it too. */

@@ -2,7 +2,7 @@
 import { CommandBus } from '@nestjs/cqrs';
 import type { Task } from '../../src/agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health } from '../../src/agents/agent-client.js';
-import { RegisterAgent } from '../../src/agents/agents.commands.js';
+import { ConfigureAgent } from '../../src/agents/agents.commands.js';
 import type { Server } from '../../src/server.system.js';
 
 export class Talker extends AgentClient {
@@ -34,5 +34,5 @@ export async function registerTalker(server: Server, client: AgentClient, agent_
     { name: 'count', description: '', output_schema: { type: 'number' } },
   ];
   const description = { agent_id, name: agent_id, description: '', version: '1.0.0', capabilities };
-  await server.app.get(CommandBus).execute(new RegisterAgent({ description, protocol: 'in-process', endpoint: null, client }));
+  await server.app.get(CommandBus).execute(new ConfigureAgent({ description, protocol: 'in-process', endpoint: null, client }));
 }

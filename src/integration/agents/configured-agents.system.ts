@@ -1,38 +1,42 @@
-/** Reads data/agents.json: agents in this process by module, agents elsewhere by protocol. */
+/** Reads data/agents.json: agents in this process by module, agents elsewhere by protocol, and where to discover more. */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { Agent, AgentDescription } from '../../agents/agent.js';
-import { AgentSource, type ConfiguredAgent } from '../../agents/agent-source.js';
+import type { AgentProtocol } from '../../agents/agent-protocol.js';
+import { AgentSource, type ConfiguredAgent, type Sources } from '../../agents/agent-source.js';
+import { Registration } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
-import { Endpoint } from './endpoint.js';
-import { HttpClient } from './http.client.js';
 import { InProcessClient, textOf } from './in-process.client.js';
 import { ConfiguredMcp, mcpAgent } from './mcp/configured-mcp.system.js';
 
 /** For a module that waits for something at its top level. */
 const LOAD_MS = 30_000;
 
+/** MCP servers may be started by us, so their entries say more than an address. */
+const MCP = 'mcp';
+
 const Module = z.strictObject({ module: z.string().min(1) });
-const Http = AgentDescription.extend({ protocol: z.literal('http').default('http'), endpoint: Endpoint }).strict();
-const AgentsFile = z.strictObject({ agents: z.array(z.record(z.string(), z.unknown())).max(1000) });
+const Remote = Registration.omit({ lease_seconds: true }).required({ endpoint: true }).strict();
+const Addresses = z.array(Registration.shape.endpoint.unwrap()).max(1000).default([]);
+const AgentsFile = z.strictObject({
+  agents: z.array(z.record(z.string(), z.unknown())).max(1000),
+  endpoints: Addresses,
+  registries: Addresses,
+});
 
 type Entry = z.output<typeof AgentsFile>['agents'][number];
 
 export class ConfiguredAgents extends AgentSource {
-  /** Who makes an agent of an entry, by the entry's `protocol`. null: left out, as the log says. */
-  private readonly protocols: Record<string, (entry: Entry, where: string) => Promise<ConfiguredAgent | null>> = {
-    http: async (entry, where) => httpAgent(this.check(Http, entry, where)),
-    mcp: (entry, where) => mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log),
-  };
-
   private readonly loadMs: number;
   private readonly log: (message: string) => void;
 
   constructor(
     private readonly file: string,
+    /** For agents elsewhere. They are the operator's own: they may be where those of strangers may not. */
+    private readonly protocols: readonly AgentProtocol[],
     { loadMs = LOAD_MS, log = () => undefined }: { loadMs?: number; log?: (message: string) => void } = {},
   ) {
     super();
@@ -56,13 +60,17 @@ export class ConfiguredAgents extends AgentSource {
     return loaded;
   }
 
+  async sources(): Promise<Sources> {
+    const { endpoints, registries } = this.check(AgentsFile, await this.read(), 'its content');
+    return { endpoints, registries };
+  }
+
+  /** null: left out, as the log says. */
   private async agent(entry: Entry, at: string): Promise<ConfiguredAgent | null> {
     if ('module' in entry) return this.inProcess(this.check(Module, entry, at).module);
     const where = typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : at;
-    const protocol = String(entry['protocol'] ?? 'http');
-    const make = Object.hasOwn(this.protocols, protocol) ? this.protocols[protocol] : undefined;
-    if (!make) throw this.wrong(`${where} is wrong: protocol: "${protocol}" is none of ${Object.keys(this.protocols).join(', ')}`);
-    return make(entry, where);
+    if (entry['protocol'] === MCP) return mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log);
+    return this.remote(this.check(Remote, entry, where));
   }
 
   private async read(): Promise<unknown> {
@@ -121,6 +129,15 @@ export class ConfiguredAgents extends AgentSource {
     }
   }
 
+  private remote({ protocol, endpoint, ...description }: z.output<typeof Remote>): ConfiguredAgent {
+    const spoken = this.protocols.find(({ name }) => name === protocol);
+    if (!spoken) {
+      const known = this.protocols.map(({ name }) => name).join(', ');
+      throw this.wrong(`agent "${description.agent_id}" is wrong: protocol: "${protocol}" is not spoken here, but ${known}`);
+    }
+    return { description, protocol, endpoint, client: spoken.connect({ endpoint, description }) };
+  }
+
   private check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
@@ -131,8 +148,4 @@ export class ConfiguredAgents extends AgentSource {
   private wrong(why: string): OrchestratorError {
     return new OrchestratorError('bad_configuration', `agents file ${this.file}: ${why.replace(/\s*\n\s*/g, ' ')}`);
   }
-}
-
-function httpAgent({ protocol, endpoint, ...description }: z.output<typeof Http>): ConfiguredAgent {
-  return { description, protocol, endpoint, client: new HttpClient(endpoint) };
 }

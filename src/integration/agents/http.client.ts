@@ -2,7 +2,7 @@
  * Calls an agent over plain HTTP: POST {endpoint}/execute {task_id, capability, parameters, context} → {success, data?, error?}.
  * undici rather than axios: a kept-alive pool costs a fraction per call, and nothing else of axios is wanted on this path.
  */
-import { errors, Pool } from 'undici';
+import { type buildConnector, errors, Pool } from 'undici';
 import type { Task } from '../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
@@ -27,12 +27,19 @@ export class HttpClient extends AgentClient {
   private readonly path: string;
   private probing: Promise<Health> | null = null;
 
-  constructor(endpoint: string) {
+  /** `connect`: the way out, where the address is not everybody's to reach. */
+  constructor(endpoint: string, connect?: buildConnector.connector) {
     super();
     const url = new URL(endpoint);
     this.path = url.pathname.replace(/\/$/, '');
     // No timeout of their own: whoever asks sets one.
-    const own = { pipelining: 1, maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: CONNECT_MS } };
+    const own = {
+      pipelining: 1,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: connect ?? { timeout: CONNECT_MS },
+    };
     this.pool = new Pool(url.origin, { ...own, connections: 128 });
     this.probes = new Pool(url.origin, { ...own, connections: 1 });
   }

@@ -27,7 +27,9 @@ export class Outgoing {
   private readonly loopback: boolean;
   private readonly privately: boolean;
   private readonly ranges: BlockList;
-  /** For undici: connections that go only where they may. */
+  /** For pools of undici: connections that go only where they may. */
+  readonly connect: buildConnector.connector;
+  /** The same as a pool for any number of addresses. */
   readonly dispatcher: Agent;
 
   constructor(networks: readonly string[]) {
@@ -39,19 +41,18 @@ export class Outgoing {
       ranges.filter((r) => !r.includes('.')),
     );
     const connect = buildConnector({ timeout: CONNECT_MS });
-    this.dispatcher = new Agent({
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: (options, done) => {
-        this.resolve(options.hostname).then(
-          // The certificate is still checked against the name.
-          (address) => connect({ ...options, hostname: address, servername: options.servername || nameOf(options.hostname) }, done),
-          (error: Error) => done(error, null),
-        );
-      },
-    });
+    this.connect = (options, done) => {
+      this.resolve(options.hostname).then(
+        // The certificate is still checked against the name; an address has none.
+        (address) => {
+          const servername = options.servername || (isIP(nameOf(options.hostname)) ? undefined : options.hostname);
+          connect({ ...options, hostname: address, ...(servername !== undefined && { servername }) }, done);
+        },
+        (error: Error) => done(error, null),
+      );
+    };
+    // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
+    this.dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, connect: this.connect });
   }
 
   /** Throws `address_refused` unless the address is http or https and leads where agents may live. */

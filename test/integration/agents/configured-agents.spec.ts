@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { ConfiguredAgents } from '../../../src/integration/agents/configured-agents.system.js';
+import { Outgoing } from '../../../src/integration/agents/outgoing.client.js';
+import { Protocols } from '../../../src/integration/agents/protocols.client.js';
 import { EXAMPLE, MOODY } from '../../support/place.js';
 
 const REMOTE = { agent_id: 'remote', name: 'Remote', capabilities: [{ name: 'far' }], endpoint: 'http://127.0.0.1:9/agent' };
@@ -22,7 +24,7 @@ describe('the agents file', () => {
 
   const load = async (text: string) => {
     await writeFile(file, text);
-    return new ConfiguredAgents(file).load();
+    return new ConfiguredAgents(file, new Protocols(new Outgoing(['loopback'])).all).load();
   };
 
   it('names agents in this process by module and agents over HTTP by endpoint, in the order of their preference', async () => {
@@ -132,7 +134,7 @@ describe('the agents file', () => {
     await writeFile(join(odd, 'agents.json'), '{"agents":[{"module":"./agent #2%41.mjs"}]}');
     // A Node of its own: import() is not Node's own within Jest.
     const code = `const { ConfiguredAgents } = await import(process.argv[1]);
-      console.log((await new ConfiguredAgents(process.argv[2]).load())[0].description.agent_id);`;
+      console.log((await new ConfiguredAgents(process.argv[2], []).load())[0].description.agent_id);`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, LOADER, join(odd, 'agents.json')]);
     expect(stdout.trim()).toBe('odd');
   });
@@ -141,7 +143,7 @@ describe('the agents file', () => {
     await writeFile(join(directory, 'waits.mjs'), 'await new Promise(() => setTimeout(() => undefined, 5000));');
     await writeFile(file, '{"agents":[{"module":"./waits.mjs"}]}');
     const code = `const { ConfiguredAgents } = await import(process.argv[1]);
-      await new ConfiguredAgents(process.argv[2], { loadMs: 100 }).load().catch((error) => console.log(error.message));
+      await new ConfiguredAgents(process.argv[2], [], { loadMs: 100 }).load().catch((error) => console.log(error.message));
       process.exit();`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code, LOADER, file]);
     expect(stdout).toMatch(/waits\.mjs" cannot be loaded: it is not ready after 100 ms/);
@@ -149,7 +151,7 @@ describe('the agents file', () => {
 
   it('that is not there is refused with what to do about it', async () => {
     const missing = join(directory, 'none.json');
-    const refusal = (await new ConfiguredAgents(missing).load().catch((error: Error) => error)) as Error;
+    const refusal = (await new ConfiguredAgents(missing, []).load().catch((error: Error) => error)) as Error;
     expect(refusal).toMatchObject({ code: 'bad_configuration' });
     for (const said of [missing, 'AGENTS_FILE']) expect(refusal.message).toContain(said);
   });

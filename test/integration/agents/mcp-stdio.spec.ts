@@ -38,7 +38,7 @@ async function scripted(
   closing.push(() => rm(directory, { recursive: true }));
   const entry = { protocol: 'mcp', agent_id: 'scripted', command: process.execPath, args: [join(directory, 'server.mjs'), file], ...more };
   const logged: string[] = [];
-  const [agent] = await new ConfiguredAgents(await agentsFile([entry]), { log: (line) => logged.push(line) }).load();
+  const [agent] = await new ConfiguredAgents(await agentsFile([entry]), [], { log: (line) => logged.push(line) }).load();
   if (agent) closing.unshift(() => agent.client.close());
   return { agent, logged, file };
 }
@@ -176,7 +176,7 @@ describe('an MCP server over standard streams', () => {
 describe('the agents file', () => {
   const load = async (entry: object) => {
     const logged: string[] = [];
-    const source = new ConfiguredAgents(await agentsFile([{ protocol: 'mcp', agent_id: 'a', ...entry }]), {
+    const source = new ConfiguredAgents(await agentsFile([{ protocol: 'mcp', agent_id: 'a', ...entry }]), [], {
       log: (line) => logged.push(line),
     });
     return { agents: await source.load(), logged };
@@ -220,7 +220,7 @@ describe('the agents file', () => {
     const file = join(await scratchDirectory(), 'heard');
     await writeFile(file, '');
     const good = { protocol: 'mcp', agent_id: 'b', command: process.execPath, args: [PEER, 'v1-stdio'], env: { PEER_LOG: file } };
-    const source = new ConfiguredAgents(await agentsFile([good, { protocol: 'mcp', agent_id: 'Bad' }]));
+    const source = new ConfiguredAgents(await agentsFile([good, { protocol: 'mcp', agent_id: 'Bad' }]), []);
     await expect(source.load()).rejects.toMatchObject({ code: 'bad_configuration' });
     const { started } = JSON.parse(told(file)[0]!) as { started: number };
     expect(alive(started)).toBe(false);

@@ -1,0 +1,175 @@
+/** Agents that are found at addresses, and looked at again. */
+import { writeFile } from 'node:fs/promises';
+import type { Server } from '../../src/server.system.js';
+import { describeOnServer } from '../support/databases.js';
+import { capabilities, type DescribingAgent, startDescribing } from '../support/describing-agent.js';
+import { type Body, running, start, until } from '../support/orchestrator.js';
+import { agentsFile, anyPlace, EXAMPLE } from '../support/place.js';
+import { recorded } from '../support/recorded.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever the API said, looked into member by member
+type Told = any;
+
+const peers: DescribingAgent[] = [];
+afterAll(() => Promise.all(peers.map((peer) => peer.close())));
+const peer = async (says: Record<string, unknown>) => {
+  const started = await startDescribing(says);
+  peers.push(started);
+  return started;
+};
+/** An agents file with addresses. */
+const addresses = async (endpoints: string[], registries: string[] = []) => {
+  const file = await agentsFile([]);
+  await writeFile(file, JSON.stringify({ agents: [EXAMPLE], endpoints, registries }));
+  return file;
+};
+
+describe('discovery', () => {
+  let good: DescribingAgent;
+  let listed: DescribingAgent;
+  let registry: DescribingAgent;
+  let bad: DescribingAgent;
+  const ao = running(anyPlace, async () => {
+    good = await peer({ '/capabilities': capabilities('good') });
+    listed = await peer({ '/capabilities': capabilities('listed') });
+    bad = await peer({ '/capabilities': Buffer.from('{"agent_id": "bad", ') });
+    const elsewhere = { ...capabilities('elsewhere'), name: 'Elsewhere', protocol: 'http', endpoint: listed.url, tasks_completed: 7 };
+    registry = await peer({ '/v1/agents': { agents: [{ url: listed.url }, elsewhere, { url: 'http://127.0.0.1:9999' }, 17], total: 4 } });
+    const file = await addresses([good.url, bad.url, 'http://127.0.0.1:9999'], [`${registry.url}/v1/agents`]);
+    return { AGENTS_FILE: file, DISCOVERY_INTERVAL_SECONDS: '1' };
+  });
+  const agent = async (id: string) => (await ao.get(`/v1/agents/${id}`)).body;
+  const history = (id: string) => recorded(ao.db, 'e.stream = $1', [`default/agent/${id}`]);
+
+  it('finds agents at addresses, in lists and in other orchestrators; bad addresses do not keep the good ones out', async () => {
+    await until('all are there', async () => (await ao.get('/v1/agents')).body.total === 4);
+    expect((await ao.get('/v1/agents')).body.agents).toMatchObject([
+      { agent_id: 'agent_example_001', source: { by: 'file' } },
+      { agent_id: 'elsewhere', name: 'Elsewhere', endpoint: listed.url, source: { by: 'discovery', url: `${registry.url}/v1/agents` } },
+      { agent_id: 'good', endpoint: good.url, source: { by: 'discovery', url: good.url } },
+      { agent_id: 'listed', endpoint: listed.url, source: { by: 'discovery', url: `${registry.url}/v1/agents` } },
+    ]);
+    const { looked } = (await ao.post('/v1/agents/refresh', {}).expect(200)).body;
+    const of = (url: string) => looked.find((l: { url: string }) => l.url === url);
+    expect(of(good.url)).toEqual({ url: good.url, agents: ['good'], errors: [] });
+    expect(of('http://127.0.0.1:9999').errors).toEqual([expect.stringContaining('ECONNREFUSED')]);
+    expect(of(bad.url).errors).toEqual([expect.stringContaining('nobody at')]);
+    expect(of(`${registry.url}/v1/agents`)).toMatchObject({ agents: expect.arrayContaining(['elsewhere', 'listed']) });
+    await ao.post('/v1/agents/refresh', { url: 'http://127.0.0.1:1' }).expect(404);
+  });
+
+  it('asks with the etag it was given, and writes nothing while nothing changes', async () => {
+    const asked = good.asked.length;
+    await until('it was looked at again', () => good.asked.length > asked + 1);
+    expect(await history('good')).toHaveLength(1);
+  });
+
+  it('puts a changed document on the record as a new version', async () => {
+    const before = await agent('good');
+    good.says['/capabilities'] = capabilities('good', { version: '1.1.0' });
+    await until('the change is there', async () => (await agent('good')).version === '1.1.0');
+    const [registered, updated] = await history('good');
+    expect(before.record).toBe(registered!.hash);
+    expect(updated!.record).toMatchObject({ type: 'agent.updated', version: '1.1.0', cause: registered!.record['id'] });
+    expect((updated!.payload['document'] as { data: string }).data).toContain('1.1.0');
+  });
+
+  it('holds an agent for offline after it missed it five times, and takes it back by itself', async () => {
+    await good.close();
+    const looks = async () => (await ao.db.query<{ misses: number }>(`SELECT misses FROM agent_watch WHERE agent = 'good'`))[0]!.misses;
+    await until('it was missed', async () => (await looks()) > 0);
+    expect((await agent('good')).status).toBe('available');
+    await until('it is offline', async () => (await agent('good')).status === 'offline', 20_000);
+    expect(await looks()).toBeGreaterThanOrEqual(5);
+    await good.reopen();
+    await until('it was found', async () => (await looks()) === 0);
+  }, 40_000);
+
+  it('does not bring back who was retired', async () => {
+    await fetch(`${ao.server.url}/v1/agents/elsewhere`, { method: 'DELETE' });
+    const { body } = await ao.post('/v1/agents/refresh', { url: `${registry.url}/v1/agents` });
+    expect(body.looked[0].errors).toContainEqual(expect.stringContaining('retired'));
+    expect((await agent('elsewhere')).status).toBe('retired');
+  });
+});
+
+describe('whatever an address answers', () => {
+  const ao = running(anyPlace, async () => ({ DISCOVERY_INTERVAL_SECONDS: '0' }));
+  const huge = { agent_id: 'huge', version: '1.0.0', capabilities: [{ name: 'x', description: 'y'.repeat(2_000_000) }] };
+  const skills = { agent_id: 'many', capabilities: Array.from({ length: 10_000 }, (_, i) => ({ name: `c${i}` })) };
+
+  it.each<[string, unknown, string, RegExp]>([
+    ['more than a megabyte', huge, 'agent_not_understood', /1048576 bytes/],
+    ['ten thousand capabilities', skills, 'agent_not_understood', /capabilities/],
+    ['no JSON', Buffer.from('<html>'), 'agent_not_understood', /full description/],
+    ['a list of itself', { agents: [] }, 'agent_not_understood', /lists no agent/],
+    ['odd names', { agent_id: 'odd', capabilities: [{ name: 'a b' }] }, 'agent_not_understood', /capabilities\.0\.name/],
+    [
+      'a schema nothing fits',
+      { agent_id: 'odd', capabilities: [{ name: 'a', input_schema: { type: 'nonsense' } }] },
+      'agent_not_understood',
+      /input_schema/,
+    ],
+  ])('it is told what is wrong with %s', async (what, document, code, detail) => {
+    const strange = await peer(what === 'a list of itself' ? { '': document, '/': document } : { '/capabilities': document });
+    const { status, body } = await ao.post('/v1/agents', { url: strange.url });
+    expect([status, body.code, body.detail]).toEqual([422, code, expect.stringMatching(detail)]);
+  });
+
+  it('two addresses do not share one id', async () => {
+    const [one, two] = [await peer({ '/capabilities': capabilities('twin') }), await peer({ '/capabilities': capabilities('twin') })];
+    await ao.post('/v1/agents', { url: one.url }).expect(200);
+    const { status, body } = await ao.post('/v1/agents', { url: two.url });
+    expect([status, body.code]).toEqual([409, 'agent_conflict']);
+  });
+
+  it('an address that never answers is given up in seconds', async () => {
+    const { createServer } = await import('node:net');
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await new Promise((listening) => silent.once('listening', listening));
+    const began = Date.now();
+    const { status, body } = await ao.post('/v1/agents', { url: `http://127.0.0.1:${(silent.address() as { port: number }).port}` });
+    expect([status, body.code, body.detail]).toEqual([422, 'agent_unreachable', expect.stringContaining('within 5 s')]);
+    expect(Date.now() - began).toBeLessThan(9000);
+    silent.close();
+  }, 15_000);
+});
+
+describeOnServer('two replicas', () => {
+  it('know of each other’s agents, stop them together, and look at each address once', async () => {
+    const place = await anyPlace();
+    const agent = await peer({ '/capabilities': capabilities('shared'), '/execute': { success: true, data: {} } });
+    const settings = { AGENTS_FILE: await agentsFile([EXAMPLE]), DISCOVERY_INTERVAL_SECONDS: '1' };
+    const replicas = await Promise.all([start(place, settings), start(place, settings)]);
+    const post = async (server: Server, path: string, body: Body = {}) =>
+      (
+        await fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+      ).json() as Promise<Told>;
+    const there = async (server: Server) => ((await (await fetch(`${server.url}/v1/agents/shared`)).json()) as Told) ?? {};
+    try {
+      const [here, far] = replicas as [Server, Server];
+      const registered = await post(here, '/v1/agents', { url: agent.url });
+      await until('the other knows it', async () => (await there(far)).record === registered.agents[0].record);
+      const called = await post(far, '/v1/orchestrate', { session_id: 's', capability: 'shared-greets' });
+      const [request] = await recorded(far.ledger.db, 'e.event_id = $1', [called.contract_id]);
+      expect([called.success, request!.record['to_record']]).toEqual([true, registered.agents[0].record]);
+      await post(here, '/v1/agents/shared/stop');
+      await until('the other has stopped it', async () => (await there(far)).status === 'stopped');
+      expect((await post(far, '/v1/orchestrate', { session_id: 's', capability: 'shared-greets' })).error_code).toBe('no_agent');
+      const looks = () => agent.asked.filter((path) => path === '/capabilities').length;
+      const [before, began] = [looks(), Date.now()];
+      await until('three seconds have passed', () => Date.now() - began > 3000);
+      expect(looks() - before).toBeGreaterThanOrEqual(2);
+      expect(looks() - before).toBeLessThanOrEqual(5); // one a second, a fifth more or less, not two
+      await fetch(`${here.url}/v1/agents/shared`, { method: 'DELETE' });
+      await until('the other has let it go', async () => (await there(far)).status === 'retired');
+      // The same id at both at once, by address and by description: one of them registers it.
+      const claims = await Promise.all(replicas.map((r) => post(r, '/v1/agents', { url: agent.url })));
+      expect(claims.map((c) => c.total)).toEqual([1, 1]);
+      expect(claims.flatMap((c) => c.changed)).toEqual(['shared']);
+    } finally {
+      await Promise.all(replicas.map((r) => r.close()));
+      await place.drop();
+    }
+  }, 40_000);
+});
