@@ -31,7 +31,7 @@ export function agentsCommand(terminal: Terminal): Command {
 
 const list = (terminal: Terminal) =>
   new Command('list').description('who there is, and how they are').action(async (options: Options) => {
-    const page = await (await connect(options, terminal)).agents();
+    const page = await (await agentsOf(options, terminal)).list();
     if (options.json) return print(terminal, page);
     const table = new AgentsTable(coloursOf(terminal.stdout, terminal.env));
     for (const line of table.lines(page.agents)) say(terminal, line);
@@ -43,7 +43,7 @@ const add = (terminal: Terminal) =>
     .description('find out who lives at an address, and register everybody there')
     .argument('<address>', 'such as http://127.0.0.1:8000, or of a list of agents')
     .action(async (address: string, options: Options) => {
-      const answer = await (await connect(options, terminal)).registerAgent({ url: address });
+      const answer = await (await agentsOf(options, terminal)).register({ url: address });
       if (options.json) return print(terminal, answer);
       for (const { agent_id, protocol, capabilities } of answer.agents) {
         const how = answer.changed.includes(agent_id) ? 'registered' : 'was registered already';
@@ -59,7 +59,7 @@ const show = (terminal: Terminal) =>
     .argument('<id>', 'its agent_id')
     .option('--at <when>', 'as it was after the event at this place in the log, or at this time (ISO 8601)')
     .action(async (id: string, options: Options) => {
-      const agent = await (await connect(options, terminal)).agent(id, options.at);
+      const agent = await (await agentsOf(options, terminal)).show(id, options.at);
       if (options.json) return print(terminal, agent);
       for (const line of agentLines(agent, coloursOf(terminal.stdout, terminal.env))) say(terminal, line);
     });
@@ -69,7 +69,7 @@ const refresh = (terminal: Terminal) =>
     .description('look at all addresses agents were discovered at, or at one of them, now')
     .argument('[address]', 'only this one')
     .action(async (address: string | undefined, options: Options) => {
-      const answer = await (await connect(options, terminal)).refreshAgents(address);
+      const answer = await (await agentsOf(options, terminal)).refresh(address);
       if (options.json) return print(terminal, answer);
       for (const { url, agents, errors } of answer.looked) {
         say(terminal, printable(`${url}: ${agents.join(', ') || 'nobody'}`));
@@ -83,7 +83,7 @@ const turn = (what: 'start' | 'stop') => (terminal: Terminal) =>
     .description(what === 'stop' ? 'let an agent finish what it does, and give it nothing new' : 'give an agent work again')
     .argument('<id>', 'its agent_id')
     .action(async (id: string, options: Options) => {
-      const agent = await (await connect(options, terminal)).turnAgent(id, what);
+      const agent = await (await agentsOf(options, terminal)).turn(id, what);
       if (options.json) return print(terminal, agent);
       const busy = agent.in_flight > 0 ? `, ${agent.in_flight} under way` : '';
       say(terminal, printable(`${agent.agent_id} is ${agent.status}${busy}`));
@@ -94,10 +94,15 @@ const remove = (terminal: Terminal) =>
     .description('retire an agent; what it did stays on the record')
     .argument('<id>', 'its agent_id')
     .action(async (id: string, options: Options) => {
-      const answer = await (await connect(options, terminal)).retireAgent(id);
+      const answer = await (await agentsOf(options, terminal)).retire(id);
       if (options.json) return print(terminal, answer);
       say(terminal, printable(`${answer.agent_id} has retired`));
     });
 
 const say = ({ stdout }: Terminal, line: string): void => void stdout.write(`${line}\n`);
 const print = (terminal: Terminal, answer: object): void => say(terminal, printableJson(answer, 2));
+
+async function agentsOf(options: ConnectOptions, terminal: Terminal) {
+  const { AgentsClient } = await import('./agents.client.js');
+  return new AgentsClient(await connect(options, terminal));
+}

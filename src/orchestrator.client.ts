@@ -4,19 +4,7 @@ import { type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { type ErrorCode, OrchestratorError } from './kernel/errors.js';
 import { parseJsonBytes } from './kernel/json.js';
-import {
-  AgentsPage,
-  Answer,
-  ContractsPage,
-  Health,
-  ListedAgent,
-  Looked,
-  Problem,
-  RegisteredAgents,
-  RetiredAgent,
-  ShownAgent,
-  type TaskEvent,
-} from './orchestrator.schema.js';
+import { Answer, ContractsPage, Health, Problem, type TaskEvent } from './orchestrator.schema.js';
 import { taskEvents } from './task-events.client.js';
 
 /** A page may hold a hundred contracts of several megabytes each; whoever asks for less gets less. */
@@ -26,8 +14,6 @@ const MAX_DEPTH = 80;
 const READ_MS = 30_000;
 /** The server itself waits up to a minute for Trace. */
 const READ_BACK_MS = 90_000;
-/** Every address agents were discovered at may take its five seconds, sixteen at a time. */
-const REFRESH_MS = 330_000;
 /** Who works for long says something in between. */
 const SILENCE_MS = 600_000;
 /** The longest a task may take, and what the server takes to record the answer. */
@@ -60,7 +46,7 @@ export interface ContractsQuery {
   readonly cursor?: string | undefined;
 }
 
-interface Call {
+export interface Call {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
   readonly key?: string | undefined;
@@ -103,8 +89,7 @@ export class OrchestratorClient {
   }
 
   contracts(query: ContractsQuery, signal?: AbortSignal): Promise<ContractsPage> {
-    const named = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) named.set(name, String(value));
+    const named = new URLSearchParams(JSON.parse(JSON.stringify(query)) as Record<string, string>); // without what is undefined
     return this.ask(`v1/contracts?${named}`, ContractsPage, { method: 'GET', milliseconds: READ_MS, signal });
   }
 
@@ -116,32 +101,6 @@ export class OrchestratorClient {
   trace<T extends z.ZodType>(what: 'retry-parked' | 'replay' | 'audit' | null, schema: T, body: object = {}): Promise<z.output<T>> {
     if (what === null) return this.ask('v1/trace', schema, { method: 'GET', milliseconds: READ_MS });
     return this.ask(`v1/trace/${what}`, schema, { method: 'POST', body, milliseconds: READ_BACK_MS });
-  }
-
-  agents(): Promise<z.output<typeof AgentsPage>> {
-    return this.ask('v1/agents', AgentsPage, { method: 'GET', milliseconds: READ_MS });
-  }
-
-  agent(id: string, at?: string): Promise<z.output<typeof ShownAgent>> {
-    const when = at === undefined ? '' : `?at=${encodeURIComponent(at)}`;
-    return this.ask(`v1/agents/${encodeURIComponent(id)}${when}`, ShownAgent, { method: 'GET', milliseconds: READ_MS });
-  }
-
-  registerAgent(body: { url: string }): Promise<z.output<typeof RegisteredAgents>> {
-    return this.ask('v1/agents', RegisteredAgents, { method: 'POST', body, milliseconds: REFRESH_MS });
-  }
-
-  refreshAgents(url?: string): Promise<z.output<typeof Looked>> {
-    const body = url === undefined ? {} : { url };
-    return this.ask('v1/agents/refresh', Looked, { method: 'POST', body, milliseconds: REFRESH_MS });
-  }
-
-  turnAgent(id: string, what: 'start' | 'stop'): Promise<ListedAgent> {
-    return this.ask(`v1/agents/${encodeURIComponent(id)}/${what}`, ListedAgent, { method: 'POST', milliseconds: READ_MS });
-  }
-
-  retireAgent(id: string): Promise<z.output<typeof RetiredAgent>> {
-    return this.ask(`v1/agents/${encodeURIComponent(id)}`, RetiredAgent, { method: 'DELETE', milliseconds: READ_MS });
   }
 
   /** The lines of POST /v1/verify, to be read with `readMessages`. */
@@ -174,7 +133,8 @@ export class OrchestratorClient {
     }
   }
 
-  private async ask<T extends z.ZodType>(path: string, schema: T, call: Call): Promise<z.output<T>> {
+  /** One question, one answer that fits the schema. */
+  async ask<T extends z.ZodType>(path: string, schema: T, call: Call): Promise<z.output<T>> {
     const ours = AbortSignal.timeout(call.milliseconds);
     const signal = call.signal ? AbortSignal.any([ours, call.signal]) : ours;
     let response: Dispatcher.ResponseData;
