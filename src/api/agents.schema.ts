@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { Registration } from '../agents/registration.js';
-import { Hash, Json, Time } from './words.schema.js';
+import { Hash, Json, Name, Time } from './words.schema.js';
 
-export const AgentIdParam = z
-  .string()
+export const AgentIdParam = Name(64)
   .min(1)
-  .max(64)
   .meta({ description: 'The agent’s id', examples: ['agent_example_001'] });
 
 const JsonSchema = z.record(z.string(), Json);

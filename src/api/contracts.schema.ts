@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ContractError } from './orchestrate.schema.js';
-import { Cursor, FileReference, Hash, Json, Limit, NextCursor, SessionId, Time, Ulid } from './words.schema.js';
+import { Cursor, FileReference, Hash, Json, Limit, Name, NextCursor, SessionId, Time, Ulid } from './words.schema.js';
 
 export const ContractId = Ulid.describe('The id of either half of the contract');
 
@@ -15,9 +15,9 @@ function utc(time: string): string {
 
 export const ContractsQuery = z.strictObject({
   session_id: SessionId.optional().describe('Only this session, in its order; without it all sessions, newest first'),
-  from_agent: z.string().max(64).optional().describe('An agent’s id (RESPONSEs) or `orchestrator` (REQUESTs)'),
-  to_agent: z.string().max(64).optional().describe('An agent’s id (REQUESTs) or `orchestrator` (RESPONSEs)'),
-  capability: z.string().max(256).optional().describe('By exactly this name'),
+  from_agent: Name(64).optional().describe('An agent’s id (RESPONSEs) or `orchestrator` (REQUESTs)'),
+  to_agent: Name(64).optional().describe('An agent’s id (REQUESTs) or `orchestrator` (RESPONSEs)'),
+  capability: Name(256).optional().describe('By exactly this name'),
   status: Status.optional().describe('A REQUEST has the status of its RESPONSE'),
   type: Type.optional().describe('Only this half'),
   since: When.optional().describe('Recorded at this time or later, ISO 8601 with an offset'),

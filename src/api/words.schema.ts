@@ -4,6 +4,13 @@ import type { JsonValue } from '../kernel/json.js';
 
 export const Json = z.custom<JsonValue>().meta({ description: 'Any JSON value' });
 
+/** Text that is compared with names in the database, which holds no control characters and takes no NUL. */
+export const Name = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'must not contain control characters');
+
 export const Ulid = z
   .string()
   .regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, 'must be a ULID: 26 characters')

@@ -53,7 +53,7 @@ describe('discovery', () => {
     const of = (url: string) => looked.find((l: { url: string }) => l.url === url);
     expect(of(good.url)).toEqual({ url: good.url, agents: ['good'], errors: [] });
     expect(of('http://127.0.0.1:9999').errors).toEqual([expect.stringContaining('ECONNREFUSED')]);
-    expect(of(bad.url).errors).toEqual([expect.stringContaining('nobody at')]);
+    expect(of(bad.url).errors).toEqual([expect.stringContaining('answers no JSON')]);
     expect(of(`${registry.url}/v1/agents`)).toMatchObject({ agents: expect.arrayContaining(['elsewhere', 'listed']) });
     await ao.post('/v1/agents/refresh', { url: 'http://127.0.0.1:1' }).expect(404);
   });
@@ -101,7 +101,7 @@ describe('whatever an address answers', () => {
   it.each<[string, unknown, string, RegExp]>([
     ['more than a megabyte', huge, 'agent_not_understood', /1048576 bytes/],
     ['ten thousand capabilities', skills, 'agent_not_understood', /capabilities/],
-    ['no JSON', Buffer.from('<html>'), 'agent_not_understood', /full description/],
+    ['no JSON', Buffer.from('<html>'), 'agent_not_understood', /answers no JSON/],
     ['a list of itself', { agents: [] }, 'agent_not_understood', /lists no agent/],
     ['odd names', { agent_id: 'odd', capabilities: [{ name: 'a b' }] }, 'agent_not_understood', /capabilities\.0\.name/],
     [

@@ -35,7 +35,11 @@ const WITH_BODY = [
   'POST /v1/agents/refresh',
   'POST /v1/agents/register',
   'POST /v1/agents/{id}/heartbeat',
+  'POST /v1/compress',
   'POST /v1/orchestrate',
+  'POST /v1/trace/audit',
+  'POST /v1/trace/replay',
+  'POST /v1/trace/retry-parked',
   'POST /v1/verify',
   'PUT /v1/agents/{id}',
 ];

@@ -70,7 +70,13 @@ export class ConfiguredAgents extends AgentSource {
     if ('module' in entry) return this.inProcess(this.check(Module, entry, at).module);
     const where = typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : at;
     if (entry['protocol'] === MCP) return mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log);
-    return this.remote(this.check(Remote, entry, where));
+    const spoken = this.protocols.find(({ name }) => name === (entry['protocol'] ?? 'http'));
+    if (!spoken) {
+      const known = this.protocols.map(({ name }) => name).join(', ');
+      throw this.wrong(`${where} is wrong: protocol: "${String(entry['protocol'])}" is not spoken here, but ${known}`);
+    }
+    const { protocol, endpoint, ...description } = this.check(Remote, entry, where);
+    return { description, protocol, endpoint, client: spoken.connect({ endpoint, description }) };
   }
 
   private async read(): Promise<unknown> {
@@ -127,15 +133,6 @@ export class ConfiguredAgents extends AgentSource {
     } catch (error) {
       throw this.wrong(`module "${module}": new ${agentClass.name}() fails: ${textOf(error)}`);
     }
-  }
-
-  private remote({ protocol, endpoint, ...description }: z.output<typeof Remote>): ConfiguredAgent {
-    const spoken = this.protocols.find(({ name }) => name === protocol);
-    if (!spoken) {
-      const known = this.protocols.map(({ name }) => name).join(', ');
-      throw this.wrong(`agent "${description.agent_id}" is wrong: protocol: "${protocol}" is not spoken here, but ${known}`);
-    }
-    return { description, protocol, endpoint, client: spoken.connect({ endpoint, description }) };
   }
 
   private check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {

@@ -19,8 +19,8 @@ export class Protocols extends AgentProtocols {
     // MCP last: it is recognised by asking, and whoever does not speak it is asked something he does not know.
     this.all = [
       new A2aProtocol(outgoing),
-      new InvokeProtocol(outgoing),
       new HttpProtocol(outgoing),
+      new InvokeProtocol(outgoing),
       new BeeAiProtocol(outgoing),
       new AgntcyProtocol(outgoing),
       new McpProtocol(outgoing),

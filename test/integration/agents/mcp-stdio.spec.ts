@@ -211,7 +211,7 @@ describe('the agents file', () => {
     ['an endpoint and a command', { endpoint: 'http://x/', command: 'y' }, /agent "a" is wrong: needs either an endpoint or a command/],
     ['neither endpoint nor command', {}, /needs either/],
     ['an endpoint that is no http', { endpoint: 'file:///x' }, /endpoint: must be an http or https URL/],
-    ['a protocol nobody knows', { protocol: 'smtp' }, /protocol: "smtp" is none of http, .*mcp/],
+    ['a protocol nobody knows', { protocol: 'smtp' }, /protocol: "smtp" is not spoken here/],
   ])('with an MCP server of %s is refused', async (_what, entry, why) => {
     await expect(load(entry)).rejects.toMatchObject({ code: 'bad_configuration', message: expect.stringMatching(why) });
   });
