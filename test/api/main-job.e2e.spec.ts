@@ -26,6 +26,8 @@ describeEachPlace('the main job', (make) => {
     expect(answer).toStrictEqual({
       success: true,
       data: { message: 'Echo: Hello, world!' },
+      text: null,
+      files: [],
       error: null,
       error_code: null,
       contract_id: aUlid,
@@ -44,7 +46,8 @@ describeEachPlace('the main job', (make) => {
     const answer = await ao.orchestrate({ session_id: 'both', ...HELLO, context: { user: 'u1' }, intent: 'to greet' });
     const { request, response } = await expectRecorded(ao.db, answer);
     const completed_at = answer.timestamp;
-    const shared = { session_id: 'both', capability: 'echo', status: 'completed', error: null, error_code: null, task_id: answer.task_id };
+    const ended = { status: 'completed', text: null, files: [], error: null, error_code: null };
+    const shared = { session_id: 'both', capability: 'echo', ...ended, task_id: answer.task_id };
     const halves = [
       {
         ...shared,
