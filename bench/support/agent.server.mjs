@@ -1,7 +1,8 @@
-/** The agent every variant calls: answers POST /execute at once. */
+/** The agent every variant calls: answers POST /execute at once, and GET /health, which the orchestrator asks for now and then. */
 import { createServer } from 'node:http';
 
 const server = createServer((request, response) => {
+  if (request.method === 'GET') return void response.end('{"status":"healthy"}');
   const chunks = [];
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
