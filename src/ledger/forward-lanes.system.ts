@@ -34,7 +34,7 @@ export interface Lanes {
 }
 
 /** Under pressure a lane rests this many times as long as its last call took: forwarding then gets the smaller part of the time. */
-const YIELD = 4;
+const YIELD = 20;
 const MOST_REST_MS = 250;
 
 export class Deliveries<Message> {
