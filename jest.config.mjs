@@ -22,4 +22,5 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   testTimeout: 30_000,
   maxWorkers: 2,
+  ...(process.env.CRASH_ROUNDS && { testSequencer: '<rootDir>/test/support/crashes-first.mjs' }),
 };
