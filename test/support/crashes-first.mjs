@@ -1,4 +1,4 @@
-/** The gate kills fifty times on each database, far longer than anything else takes: those two begin, and the rest fills what they leave. */
+/** The gate kills often, which takes far longer than anything else: those two begin, and the rest fills what they leave. */
 import { basename } from 'node:path';
 import sequencer from '@jest/test-sequencer';
 
