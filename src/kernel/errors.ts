@@ -17,7 +17,13 @@ export type ErrorCode =
   | 'session_busy'
   | 'key_conflict'
   | 'key_in_flight'
+  /** What was asked for has been erased. */
+  | 'erased'
+  /** A legal hold forbids to erase it. */
+  | 'legal_hold'
   | 'integration_off'
+  /** Recorded, but no signed checkpoint has it yet. */
+  | 'not_published'
   /** The agent's id belongs to somebody else. */
   | 'agent_conflict'
   /** An address the caller named: it may not be reached, or does not answer, or nothing we understand. */

@@ -18,6 +18,8 @@ export interface Readings {
   readonly version: string;
   readonly activeAgents: number;
   readonly tasksInFlight: number;
+  readonly tasksWaiting: number;
+  readonly breakers: readonly { readonly agent_id: string; readonly breaker: 'closed' | 'half_open' | 'open' }[];
   readonly dispatching: boolean;
   /** Null: the database did not answer. */
   readonly ledger: LedgerReadings | null;
@@ -37,6 +39,8 @@ const APPEND_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200];
 const CALL_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
 const SESSION_BUCKETS = [1, 10, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600];
+
+const BREAKER = { closed: 0, half_open: 0.5, open: 1 };
 
 export class Metrics {
   static readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -87,11 +91,27 @@ export class Metrics {
     registers: this.registers,
   });
 
+  private readonly retries = new Counter({
+    name: 'agent_orchestrator_retries_total',
+    help: 'Attempts that another follows, by the agent that failed and how',
+    labelNames: ['agent', 'code'],
+    registers: this.registers,
+  });
+
   private readonly build = this.gauge('agent_orchestrator_build_info', 'Always 1', ['version', 'node']);
   private readonly activeAgents = this.gauge('agent_orchestrator_active_agents', 'Agents this process can call');
   private readonly tasksInFlight = this.gauge(
     'agent_orchestrator_tasks_in_flight',
     'Tasks this process works on, from before their REQUEST until after their RESPONSE',
+  );
+  private readonly tasksWaiting = this.gauge(
+    'agent_orchestrator_tasks_waiting',
+    'Of these, those that wait for an agent that is busy or stopped, or for their next attempt',
+  );
+  private readonly breakers = this.gauge(
+    'agent_orchestrator_agent_breaker',
+    'Of this process: 0 the agent is called; 1 it is not, since its calls failed; 0.5 one call tries whether it is back',
+    ['agent'],
   );
   private readonly dispatching = this.gauge(
     'agent_orchestrator_dispatching',
@@ -157,15 +177,23 @@ export class Metrics {
     this.batchEvents.observe(events);
   }
 
+  /** An attempt at this agent failed, and another follows. */
+  retried(agent: string, code: string): void {
+    this.retries.inc({ agent, code });
+  }
+
   called(agent: string, outcome: string, seconds: number): void {
     this.callSeconds.observe({ agent, outcome }, seconds);
   }
 
   /** All of it in the text format of Prometheus. What the database knows is left out rather than stale when it did not answer. */
-  text({ version, activeAgents, tasksInFlight, dispatching, ledger }: Readings): Promise<string> {
+  text({ version, activeAgents, tasksInFlight, tasksWaiting, breakers, dispatching, ledger }: Readings): Promise<string> {
     this.build.set({ version, node: process.version }, 1);
     this.activeAgents.set(activeAgents);
     this.tasksInFlight.set(tasksInFlight);
+    this.tasksWaiting.set(tasksWaiting);
+    this.breakers.reset();
+    for (const { agent_id: agent, breaker } of breakers) this.breakers.set({ agent }, BREAKER[breaker]);
     this.dispatching.set(dispatching ? 1 : 0);
     this.upDatabase.set(ledger ? 1 : 0);
     for (const gauge of [this.sessions, this.successRate, this.openRequests, this.pending]) gauge.remove();

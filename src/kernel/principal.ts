@@ -9,7 +9,7 @@ export interface Caller {
   readonly trace: Trace | null;
 }
 
-export const SCOPES = ['orchestrate', 'contracts:read', 'agents:write', 'audit'] as const;
+export const SCOPES = ['orchestrate', 'contracts:read', 'agents:write', 'audit', 'erase'] as const;
 /** What a token lets its bearer do. */
 export type Scope = (typeof SCOPES)[number];
 

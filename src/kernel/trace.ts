@@ -31,5 +31,9 @@ export const traceparent = ({ id, sampled }: Trace, span: string): string => `00
 export const spanOf = (contractId: string): string => hash('sha256', contractId, 'hex').slice(0, 16);
 
 /** What an agent is told of the trace: the contract is the span that calls it. */
-export const traceHeaders = (trace: Trace | null, contractId: string): { traceparent?: string; tracestate?: string } =>
-  trace ? { traceparent: traceparent(trace, spanOf(contractId)), ...(trace.state && { tracestate: trace.state }) } : {};
+export function traceHeaders(trace: Trace | null, contractId: string): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (trace) headers['traceparent'] = traceparent(trace, spanOf(contractId));
+  if (trace?.state) headers['tracestate'] = trace.state;
+  return headers;
+}

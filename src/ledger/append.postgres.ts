@@ -2,9 +2,12 @@
  * The append statement, the loading of stream heads it is decided on, and the look-up that settles a batch whose outcome was lost.
  * The statement runs alone, in autocommit, under READ COMMITTED: everything in it is written or nothing.
  */
+
 import { type Column, type Lane, parameters } from './batch.js';
 import { binaryArray, type ElementType } from './binary-array.js';
 import type { Database, Tx } from './database.postgres.js';
+import { insertKeys } from './keys.postgres.js';
+import type { WrappedKey } from './keys.system.js';
 import { insertPayload } from './payload.postgres.js';
 import { emptyStream, type Seal, type StreamState } from './stream.js';
 
@@ -14,6 +17,8 @@ interface Parts {
   readonly answers: boolean;
   readonly keys: boolean;
   readonly names: boolean;
+  /** Data keys of streams that had none. */
+  readonly fresh: boolean;
 }
 
 type Columns = readonly (readonly [name: string, type: ElementType])[];
@@ -29,16 +34,17 @@ const EVENTS: Columns = [
   ['record', 'bytea'],
   ['hash', 'bytea'],
 ];
-const PAYLOADS: Columns = [...text('event_id', 'name'), ['bytes', 'bytea']];
+const PAYLOADS: Columns = [...text('event_id', 'name'), ['bytes', 'bytea'], ...text('key_id')];
 const OPENED: Columns = [...text('id', 'stream', 'owner'), ['secs', 'float8']];
 const KEYS: Columns = [...text('stream', 'scope'), ['key', 'bytea'], ...text('request'), ['salt', 'bytea'], ['body', 'bytea']];
 const NAMES: Columns = text('tenant', 'name', 'stream', 'previous');
+const FRESH: Columns = [...text('key_id', 'stream', 'master'), ['wrapped', 'bytea']];
 
 /**
  * Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys. So two
  * batches never wait for each other in a circle. The result says of each stream what became of it; a stream it does not name lost the race.
  */
-function appendSql({ opens, answers, keys, names }: Parts): string {
+function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
   let last = 0;
   const unnest = (alias: string, columns: Columns, ordinality = '') => {
     const types = columns.map(([, type]) => `$${++last}::${type}[]`).join(', ');
@@ -50,6 +56,7 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
   const open = opens && unnest('o', OPENED);
   const key = keys && unnest('k', KEYS);
   const name = names && unnest('n', NAMES);
+  const freshKeys = fresh && insertKeys(unnest('f', FRESH));
   const columns = EVENTS.map(([column]) => column);
 
   const parts = [
@@ -91,6 +98,7 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
       SELECT ${columns.map((column) => `n.${column}`).join(', ')} FROM ${answers ? 'new_event n' : events} JOIN won ON won.stream = n.stream ORDER BY n.ord
       RETURNING id, event_id, type, in_reply_to)`,
     payload,
+    freshKeys,
     'pend AS (INSERT INTO pending (id) SELECT id FROM ins)',
     open &&
       `opened AS (
@@ -114,10 +122,10 @@ function appendSql({ opens, answers, keys, names }: Parts): string {
 const statements = new Map<string, string>();
 
 function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: unknown[] } {
-  const { events, opened, keys, names } = parameters(lanes);
+  const { events, opened, keys, names, fresh } = parameters(lanes);
   const has = (columns: Column[]) => columns[0]!.length > 0;
   const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
-  const parts: Parts = { opens: has(opened), answers, keys: has(keys), names: has(names) };
+  const parts: Parts = { opens: has(opened), answers, keys: has(keys), names: has(names), fresh: has(fresh) };
   const name = ['append', ...Object.entries(parts).flatMap(([part, is]) => (is ? [part] : []))].join('_');
   const text = statements.get(name) ?? appendSql(parts);
   statements.set(name, text);
@@ -126,6 +134,7 @@ function statementFor(lanes: readonly Lane[]): { name: string; text: string; val
     ...(parts.opens ? encode(OPENED, opened) : []),
     ...(parts.keys ? encode(KEYS, keys) : []),
     ...(parts.names ? encode(NAMES, names) : []),
+    ...(parts.fresh ? encode(FRESH, fresh) : []),
   ];
   return { name, text, values };
 }
@@ -169,19 +178,37 @@ export async function claimTurn(tx: Tx, stream: string): Promise<void> {
 /** States of the named streams as committed now; a stream that does not exist yet is empty. */
 export async function loadStates(tx: Tx, streams: readonly string[]): Promise<Map<string, StreamState>> {
   const states = new Map<string, StreamState>(streams.map((stream) => [stream, emptyStream()]));
-  const rows = await tx.named<{ stream: string; seq: number; head: Buffer; open: string[]; seal: string | null; record: Buffer | null }>(
+  const rows = await tx.named<StateRow>(
     'load_states',
-    `SELECT h.stream, h.seq, h.head, ARRAY(SELECT o.id FROM open_request o WHERE o.stream = h.stream) AS open, e.event_id AS seal, e.record
+    `SELECT h.stream, h.seq, h.head, ARRAY(SELECT o.id FROM open_request o WHERE o.stream = h.stream) AS open, e.event_id AS seal, e.record,
+            k.key_id, k.master, k.wrapped
        FROM stream_head h
        LEFT JOIN LATERAL (SELECT c.event_id, c.record FROM event c WHERE c.stream = h.stream AND c.type = 'session.closed' OFFSET 0) e ON true
+       LEFT JOIN LATERAL (SELECT p.key_id, p.master, p.wrapped FROM payload_key p WHERE p.stream = h.stream AND p.wrapped IS NOT NULL OFFSET 0) k ON true
       WHERE h.stream = ANY($1::text[])`,
     [streams],
   );
   for (const row of rows) {
     const seal: Seal | null = row.seal === null ? null : { event: row.seal, reason: reasonOf(row.record!) };
-    states.set(row.stream, { seq: row.seq, head: row.head, open: new Set(row.open), seal });
+    states.set(row.stream, { seq: row.seq, head: row.head, open: new Set(row.open), seal, ...keyOf(row, tx) });
   }
   return states;
+}
+
+interface StateRow extends Partial<WrappedKey> {
+  readonly stream: string;
+  readonly seq: number;
+  readonly head: Buffer;
+  readonly open: string[];
+  readonly seal: string | null;
+  readonly record: Buffer | null;
+}
+
+function keyOf({ stream, key_id, master, wrapped }: StateRow, tx: Tx): Pick<StreamState, 'key' | 'unusable'> {
+  if (!key_id || !master || !wrapped) return {};
+  const key = tx.keys.ofStream({ key_id, master, wrapped });
+  if (typeof key !== 'string') return { key };
+  return { unusable: `the data key of stream ${stream}, wrapped by master key ${master}, cannot be opened: ${key}` };
 }
 
 const reasonOf = (record: Buffer): Seal['reason'] => (JSON.parse(record.toString('utf8')) as { reason: Seal['reason'] }).reason;

@@ -11,7 +11,7 @@ import type { Worker } from '../kernel/worker.js';
 import { lookUp, usedKeys } from './append.postgres.js';
 import { fill, type Intent } from './batch.js';
 import { type Database, outcomeOf } from './database.postgres.js';
-import { type AppendResult, type Attempt, Sender, type Waiting, waitersOf } from './send.postgres.js';
+import { type AppendResult, type Attempt, Sender, type Waiting, waitersOf, waitFor } from './send.postgres.js';
 import { Turns } from './turns.worker.js';
 
 type Send = (batch: readonly Waiting[]) => Promise<Attempt[]>;
@@ -54,16 +54,15 @@ export class Appender implements Worker {
     }
     this.waiting += 1;
     const since = performance.now();
-    const result = new Promise<AppendResult>((resolve, reject) => {
-      const waiting = { intent, giveUpAt: Date.now() + patience, resolve, reject, losses: 0, unsure: false, doubted: false };
-      if (this.turns.take(waiting)) return;
-      this.queue.push(waiting);
-      this.run();
-    });
-    return result.finally(() => {
+    const { waiting, result } = waitFor(intent, Date.now() + patience, () => {
       this.waiting -= 1;
       this.settled((performance.now() - since) / 1000);
     });
+    if (!this.turns.take(waiting)) {
+      this.queue.push(waiting);
+      this.run();
+    }
+    return result;
   }
 
   private run(): void {
@@ -74,9 +73,11 @@ export class Appender implements Worker {
   }
 
   private async drainQueue(): Promise<void> {
-    // Everybody whose request was read from a socket in this round of the event loop shares the batch.
-    await new Promise(setImmediate);
-    while (this.queue.length > 0) await this.commit(this.nextBatch(), (batch) => this.sender.sendFreely(batch));
+    while (this.queue.length > 0) {
+      // Everybody whose request is read from a socket in this round of the event loop shares the batch.
+      await new Promise(setImmediate);
+      await this.commit(this.nextBatch(), (batch) => this.sender.sendFreely(batch));
+    }
   }
 
   /** From the front of the queue; streams under contention go to their turn. */

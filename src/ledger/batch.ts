@@ -3,6 +3,7 @@
  * statement that appends them. Pure; the appender owns the states and mutates them through here.
  */
 
+import { OrchestratorError } from '../kernel/errors.js';
 import { type Disclosure, type Draft, stamp } from './record.js';
 import { decide, evolve, type Refusal, type StreamState } from './stream.js';
 
@@ -33,6 +34,8 @@ export interface Intent {
   readonly opening?: Opening | undefined;
   /** Who answers for the REQUESTs this intent leaves open, and for how many seconds. */
   readonly open?: { owner: string; seconds: number };
+  /** Append only if nothing more has been erased of these streams than when their payload was read. */
+  readonly unerased?: { streams: readonly string[]; erasures: number };
   /** Idempotency key, claimed together with the first draft. */
   readonly key?: KeyClaim | undefined;
 }
@@ -66,9 +69,10 @@ export const openLane = (stream: string, state: StreamState): Lane => ({
   opening: null,
 });
 
-/** Puts the intent's drafts at the end of the lane, or says why they may not stand there. */
+/** Puts the intent's drafts at the end of the lane, or says why they may not stand there. Throws what is wrong with this intent or stream alone. */
 export function place(lane: Lane, intent: Intent): Refusal | Placed[] {
   const { state } = lane;
+  if (state.unusable !== undefined) throw new OrchestratorError('ledger_unavailable', state.unusable);
   const refusal = decide(state, intent.drafts, intent.expectSeq);
   if (refusal) return refusal;
   const drafts = state.seq === 0 && intent.opening ? withOpening(intent.drafts, intent.opening) : intent.drafts;
@@ -136,15 +140,18 @@ function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] 
 export type Column = (string | Buffer | number | null | undefined)[];
 
 /** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
-export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names', Column[]> {
-  const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(3), columns(4), columns(6), columns(4)];
+export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names' | 'fresh', Column[]> {
+  const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(4), columns(4), columns(6), columns(4)];
+  const fresh = columns(4);
   for (const lane of lanes) {
+    const { key: dataKey } = lane.state;
     push(streams, lane.stream, lane.base, lane.state.seq, lane.state.head);
+    if (dataKey?.fresh) push(fresh, dataKey.id, lane.stream, dataKey.fresh.master, dataKey.fresh.wrapped);
     for (const { draft, seq, bytes, hash } of lane.placed) {
       const m = draft.members;
       const who = [m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code];
       push(events, lane.stream, seq, draft.id, draft.type, draft.time, ...who, bytes, hash);
-      for (const disclosure of draft.disclosures) push(payloads, draft.id, disclosure.name, disclosure.bytes);
+      for (const { name, bytes } of draft.disclosures) push(payloads, draft.id, name, dataKey?.seal(name, bytes) ?? bytes, dataKey?.id);
     }
     for (const { drafts, open, key } of lane.intents) {
       for (const { id } of drafts) if (open && lane.state.open.has(id)) push(opened, id, lane.stream, open.owner, open.seconds);
@@ -152,7 +159,7 @@ export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' |
     }
     if (lane.opening) push(names, lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '');
   }
-  return { events: [...streams, ...events, ...payloads], opened, keys, names };
+  return { events: [...streams, ...events, ...payloads], opened, keys, names, fresh };
 }
 
 const columns = (n: number): Column[] => Array.from({ length: n }, () => []);

@@ -6,11 +6,14 @@
 import pg, { type ClientConfig, type Pool, type PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import { OrchestratorError } from '../kernel/errors.js';
+import { Keys } from './keys.system.js';
 
 export type Row = Record<string, unknown>;
 
 /** SQL on one connection. bigint comes back as number (idx, seq and id stay far below 2^53), bytea as Buffer. */
 export interface Tx {
+  /** To the payload that is read and written over it. */
+  readonly keys: Keys;
   query<T = Row>(text: string, values?: unknown[]): Promise<T[]>;
   /** A named prepared statement; an unnamed one costs about three times as much for the large append statement. */
   named<T = Row>(name: string, text: string, values: unknown[]): Promise<T[]>;
@@ -21,6 +24,8 @@ export interface Connection {
   readonly url?: string;
   readonly socket?: { host: string; port: number };
   readonly poolSize: number;
+  /** Absent: payload is not sealed, and what is sealed cannot be read. */
+  readonly keys?: Keys | undefined;
 }
 
 /**
@@ -48,13 +53,19 @@ const types = {
   },
 };
 export class Database implements Tx {
+  /** One process, one connection: nobody else can write. */
+  readonly embedded: boolean;
+  readonly keys: Keys;
+
   private constructor(
     private readonly dataSource: DataSource,
     private readonly pool: Pool,
     private readonly config: ClientConfig,
-    /** One process, one connection: nobody else can write. */
-    readonly embedded: boolean,
-  ) {}
+    { socket, keys = Keys.none }: Connection,
+  ) {
+    this.embedded = socket !== undefined;
+    this.keys = keys;
+  }
 
   static async connect(connection: Connection): Promise<Database> {
     const config: ClientConfig = connection.socket
@@ -88,7 +99,7 @@ export class Database implements Tx {
       throw new OrchestratorError('database_unfit', `cannot connect to the database${where}: ${why}${remedy}`, { cause: error });
     }
     const pool = (dataSource.driver as unknown as { master: Pool }).master;
-    return new Database(dataSource, pool, { ...config, types } as ClientConfig, embedded);
+    return new Database(dataSource, pool, { ...config, types } as ClientConfig, connection);
   }
 
   async query<T = Row>(text: string, values: unknown[] = []): Promise<T[]> {
@@ -122,6 +133,7 @@ export class Database implements Tx {
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const client = await this.pool.connect();
     const tx: Tx = {
+      keys: this.keys,
       query: async <R>(text: string, values: unknown[] = []) => (await client.query(text, values)).rows as R[],
       named: async <R>(name: string, text: string, values: unknown[]) => (await client.query({ name, text, values })).rows as R[],
     };

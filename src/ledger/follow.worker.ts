@@ -5,6 +5,7 @@
  * that stream wait behind it, all others go on. Parked streams are tried again at every start and when somebody asks.
  */
 import pg from 'pg';
+import { Rounds } from '../kernel/rounds.system.js';
 import type { Worker } from '../kernel/worker.js';
 import { type Database, outcomeOf, type Tx } from './database.postgres.js';
 import { enrol, lockCursor, moveCursor, noteError } from './follow.postgres.js';
@@ -23,10 +24,7 @@ const POLL_MS = 1000;
 
 export class FollowWorker implements Worker {
   readonly name: string;
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | null = null;
-  private kicked = false;
-  private stopped = false;
+  private readonly rounds: Rounds;
   private limit = MOST;
   private failures = 0;
   private handled = 0;
@@ -36,33 +34,21 @@ export class FollowWorker implements Worker {
     private readonly db: Database,
     private readonly follower: Follower,
     /** Rests this long after each round, so that a busy ledger is followed in few transactions. */
-    private readonly restMs = 250,
+    restMs = 250,
   ) {
     this.name = `follower ${follower.name}`;
+    this.rounds = new Rounds(() => this.catchUp(), { pollMs: POLL_MS, restMs });
   }
 
   async start(): Promise<void> {
     await enrol(this.db, this.follower.name);
     await this.retryParked();
-    this.timer = setInterval(() => this.kick(), POLL_MS);
-    this.timer.unref();
+    this.rounds.start();
     this.kick();
   }
 
   kick(): void {
-    this.kicked = true;
-    if (this.stopped) return;
-    this.running ??= this.run().finally(() => {
-      this.running = null;
-    });
-  }
-
-  private async run(): Promise<void> {
-    while (this.kicked && !this.stopped) {
-      this.kicked = false;
-      await this.catchUp();
-      if (!this.stopped) await new Promise((wake) => setTimeout(wake, this.restMs).unref());
-    }
+    this.rounds.kick();
   }
 
   /** Rounds until nothing is left, another replica has the cursor, or a round failed. */
@@ -158,9 +144,7 @@ export class FollowWorker implements Worker {
   }
 
   async drain(): Promise<void> {
-    this.stopped = true;
-    clearInterval(this.timer);
-    await this.running;
+    await this.rounds.stop();
   }
 
   status(): Record<string, unknown> {

@@ -39,7 +39,7 @@ export class ForwardRound<Message> {
     const { bytes, streams, pressed } = this.settings;
     const batch = pressed() ? Math.min(SMALL_BATCH, this.settings.batch) : this.settings.batch;
     const due = await this.dueStrands(lease.cursor);
-    const events = await this.affordable(await sequencedAfter(this.db, lease.cursor, batch), bytes);
+    const events = await this.affordable(upToErasure(await sequencedAfter(this.db, lease.cursor, batch)), bytes);
     if (due.length === 0 && events.length === 0) return { delivered: 0, cursor: null };
     const strands = [...due, ...(await this.strandsOf(events))];
     const all = strands.flatMap((strand) => strand.events);
@@ -111,6 +111,15 @@ export class ForwardRound<Message> {
     if (refused && tries >= most) return null;
     return (Math.random() * Math.min(pauseMs.most, pauseMs.first * 2 ** Math.min(tries, 30))) / 1000;
   }
+}
+
+/**
+ * Streams are delivered side by side, but what was read before an erasure must not reach a peer after it: an erasure goes alone, when all
+ * before it is delivered, or waits parked and is read again.
+ */
+function upToErasure(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
+  const at = events.findIndex(({ type }) => type === 'payload.erased');
+  return at < 0 ? events : events.slice(0, Math.max(1, at));
 }
 
 /** Of several failures the one that asks to wait longest. */

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { CqrsModule, EventBus } from '@nestjs/cqrs';
+import { CqrsModule, EventBus, EventsHandler, type IEventHandler } from '@nestjs/cqrs';
 import { Metrics } from '../kernel/metrics.system.js';
+import type { Worker } from '../kernel/worker.js';
 import { Appender } from './append.worker.js';
 import { Database } from './database.postgres.js';
 import { Expiry } from './expiry.worker.js';
@@ -9,6 +10,20 @@ import { Sequencer } from './sequence.worker.js';
 
 /** The ledger has grown: followers wake up. May be lost, they also poll. */
 export class LedgerAdvanced {}
+
+/** What passes the ledger on to a peer; without a worker while that peer is off. */
+@EventsHandler(LedgerAdvanced)
+export class Forwarding implements IEventHandler<LedgerAdvanced> {
+  constructor(private readonly worker: (Worker & { kick(): void }) | null) {}
+
+  get workers(): Worker[] {
+    return this.worker ? [this.worker] : [];
+  }
+
+  handle(): void {
+    this.worker?.kick();
+  }
+}
 
 @Module({})
 export class LedgerModule {

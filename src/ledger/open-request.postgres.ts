@@ -18,6 +18,14 @@ export async function removeInstance(tx: Tx, owner: string): Promise<void> {
   await tx.query('DELETE FROM instance WHERE owner = $1', [owner]);
 }
 
+/** Processes seen lately. */
+export async function instancesAlive(tx: Tx): Promise<number> {
+  const [row] = await tx.query<{ n: number }>(
+    `SELECT count(*) AS n FROM instance WHERE seen_at > clock_timestamp() - make_interval(secs => ${UNSEEN_SECONDS})`,
+  );
+  return row!.n;
+}
+
 export async function forgetInstances(tx: Tx): Promise<void> {
   await tx.query(`DELETE FROM instance WHERE seen_at < clock_timestamp() - make_interval(secs => ${FORGET_SECONDS})`);
 }

@@ -2,6 +2,7 @@
 import { OrchestratorError } from '../kernel/errors.js';
 import { Database } from './database.postgres.js';
 import { type Embedded, type EmbeddedOptions, openEmbedded } from './embedded.system.js';
+import type { Keys } from './keys.system.js';
 import type { LedgerSettings } from './ledger.settings.js';
 import { migrate } from './migrate.postgres.js';
 
@@ -16,7 +17,7 @@ export interface OpenLedger {
 export async function openLedger(
   settings: Pick<LedgerSettings, 'DATABASE_URL' | 'DATABASE_POOL' | 'DATA_DIR'>,
   migrations: string,
-  options: EmbeddedOptions = {},
+  { keys, ...options }: EmbeddedOptions & { readonly keys?: Keys } = {},
 ): Promise<OpenLedger> {
   const url = settings.DATABASE_URL;
   const embedded = url === undefined ? await openEmbedded(settings.DATA_DIR, options) : null;
@@ -26,7 +27,10 @@ export async function openLedger(
     await embedded?.close();
   };
   try {
-    db = await Database.connect(embedded ? { socket: embedded, poolSize: 1 } : { url: url!, poolSize: settings.DATABASE_POOL });
+    db = await Database.connect({
+      ...(embedded ? { socket: embedded, poolSize: 1 } : { url: url!, poolSize: settings.DATABASE_POOL }),
+      keys,
+    });
     await refuseUnfit(db);
     const migrated = await migrate(db, migrations);
     return { db, embedded, migrated, close };

@@ -71,6 +71,16 @@ export async function sequencedOfStream(
   );
 }
 
+/** The bytes of the records at these places of the global order, `to` exclusive. */
+export async function recordsAt(tx: Tx, from: number, to: number): Promise<Buffer[]> {
+  const rows = await tx.named<{ record: Buffer }>(
+    'records_at',
+    'SELECT (SELECT e.record FROM event e WHERE e.id = l.event) AS record FROM leaf l WHERE l.idx >= $1 AND l.idx < $2 ORDER BY l.idx',
+    [from, to],
+  );
+  return rows.map(({ record }) => record);
+}
+
 /** An event with its place in the global order, or null while it has none. */
 export interface PlacedEvent extends EventRow {
   readonly idx: number | null;

@@ -41,6 +41,8 @@ export interface Members {
   deadline?: string;
   /** W3C trace id, 32 hex digits. */
   trace?: string;
+  /** contract.request: the id of the recorded REQUEST that was sent again. */
+  replay_of?: string;
   /** session.closed: why. The seal's last_seq and last_head are set when it is stamped. */
   reason?: 'requested' | 'idle';
   /** session.compressed: the places it was made of, and the hash of the record at to_seq. */
@@ -51,7 +53,25 @@ export interface Members {
   version?: string;
   /** agent.health: how the agent is from here on. */
   health?: 'available' | 'offline' | 'error';
+  /** log.started: the log that goes on from here, and the last checkpoint of the one before it. */
+  origin?: string;
+  old_origin?: string;
+  old_size?: number;
+  old_root?: string;
+  /** agent.breaker: whether one process calls the agent from here on. */
+  breaker?: 'open' | 'closed';
+  /** payload.erased, hold.placed: the streams it is about as a whole. A hold without any is about all of the tenant. */
+  streams?: string[];
+  /** payload.erased: events all of whose payload goes. */
+  events?: string[];
+  /** payload.erased: single disclosures of other events. */
+  disclosures?: ErasedDisclosure[];
+  /** payload.erased: the data keys that are destroyed with it. */
+  keys?: string[];
 }
+
+/** Names one disclosure. Once its salt is gone nothing can be learned from the digest. */
+export type ErasedDisclosure = { event: string; name: string; digest: string };
 
 /** The erasable part of an event under one name: the canonical bytes of [salt, name, value] and the digest that stands for them. */
 export interface Disclosure {

@@ -9,6 +9,14 @@ export interface Seal {
   readonly reason: 'requested' | 'idle';
 }
 
+/** What seals the payload of a stream's events. */
+export interface StreamKey {
+  readonly id: string;
+  /** To be written with the next event of the stream, which is the first it seals for; null: it stands in the ledger. */
+  fresh: { readonly master: string; readonly wrapped: Buffer } | null;
+  seal(name: string, bytes: Buffer): Buffer;
+}
+
 /** Enough of a stream to decide the next event; never a fold of the whole stream. Owned and mutated by the appender alone. */
 export interface StreamState {
   seq: number;
@@ -16,6 +24,10 @@ export interface StreamState {
   seal: Seal | null;
   /** Ids of the REQUESTs without a RESPONSE. */
   readonly open: Set<string>;
+  /** Absent: its payload is not sealed. */
+  key?: StreamKey | undefined;
+  /** Why nothing can be appended: its payload could not be sealed. */
+  readonly unusable?: string;
 }
 
 export type Refusal =
@@ -29,6 +41,8 @@ export type Refusal =
   | { code: 'moved'; seq: number }
   /** The idempotency key has been used, for `request`. */
   | { code: 'key_used'; request: string; salt: Buffer; body: Buffer }
+  /** Something it was made of has been erased since it was read. */
+  | { code: 'erased' }
   /** Another replica gave the session's name to another stream. */
   | { code: 'renamed' };
 

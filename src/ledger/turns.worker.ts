@@ -31,9 +31,10 @@ export class Turns {
     else this.turns.set(stream, { waiting: [], until, running: null });
   }
 
-  /** Takes the intent if its stream is under contention. */
+  /** Takes the intent if its stream is under contention, or it must be appended under the stream's lock. */
   take(waiting: Waiting): boolean {
-    const { stream } = waiting.intent;
+    const { stream, unerased } = waiting.intent;
+    if (unerased) this.open(stream); // what has been erased is looked up under the stream's lock
     const turn = this.turns.get(stream);
     if (!turn) return false;
     if (!turn.running && turn.until < Date.now()) {

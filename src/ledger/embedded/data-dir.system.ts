@@ -1,5 +1,6 @@
 /**
- * The data directory: `pg/` is the PostgreSQL cluster, `run/` holds the lock and the sockets, `pg.new/` a cluster that is being made.
+ * The data directory: `pg/` is the PostgreSQL cluster, `run/` holds the lock and the sockets, `pg.new/` a cluster that is being made, `log.key`
+ * signs the record unless another file does.
  * What cannot be used is refused before anything is written to it.
  */
 import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +10,7 @@ import { OrchestratorError } from '../../kernel/errors.js';
 /** Of the PostgreSQL inside the pinned PGlite; another major version cannot read its files. */
 export const POSTGRES_MAJOR = '18';
 
-const OURS = ['pg', 'pg.new', 'run', 'lost+found'];
+const OURS = ['pg', 'pg.new', 'run', 'log.key', 'lost+found'];
 const OTHERWISE = 'name another directory in DATA_DIR, or a PostgreSQL server in DATABASE_URL';
 
 export const clusterOf = (dataDir: string) => join(dataDir, 'pg');
