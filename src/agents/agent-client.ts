@@ -5,10 +5,17 @@ import type { Task } from './agent.js';
 /** What came back from an agent, parsed and bounded. The words of `failed` are the contract's error codes. */
 export type Answer =
   | ({ readonly success: true; readonly data: JsonValue } & Said)
-  | ({ readonly success: false; readonly code: AnswerFailure; readonly message: string; readonly data?: JsonValue } & Said);
+  | ({
+      readonly success: false;
+      readonly code: AnswerFailure;
+      readonly message: string;
+      readonly data?: JsonValue;
+      readonly fault?: Fault;
+    } & Said);
 
 export type AnswerFailure =
   | 'agent_failed'
+  | 'agent_busy'
   | 'agent_threw'
   | 'agent_unreachable'
   | 'agent_invalid_response'
@@ -16,6 +23,16 @@ export type AnswerFailure =
   | 'input_required'
   | 'auth_required'
   | 'cancelled';
+
+/** What a failure says beside its code to whoever may ask again. Not recorded. Absent: nobody knows whether the agent acted. */
+export interface Fault {
+  /** Nobody acted: the task did not reach the agent, or the agent turned it away unread. To ask again does nothing twice. */
+  readonly untouched?: boolean;
+  /** For so long it wants to be left alone. */
+  readonly after_ms?: number;
+  /** It broke down (HTTP 5xx); it did not answer that it cannot do it. */
+  readonly broke?: boolean;
+}
 
 /** What the agent said beside its data, one shape whatever the protocol. Recorded as payload of the RESPONSE. */
 export interface Said {
@@ -54,6 +71,11 @@ export class Stop {
   onStop(listener: (why: Error) => void): void {
     if (this.stopped) listener(this.stopped);
     else this.listeners.push(listener);
+  }
+
+  /** null: it has not happened. */
+  get why(): Error | null {
+    return this.stopped;
   }
 
   get signal(): AbortSignal {

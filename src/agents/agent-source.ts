@@ -1,8 +1,9 @@
 import type { KnownDescription } from './agent.js';
 import type { AgentClient } from './agent-client.js';
+import type { AgentLimits } from './registration.js';
 
 export interface ConfiguredAgent {
-  readonly description: KnownDescription;
+  readonly description: KnownDescription & AgentLimits;
   readonly protocol: string;
   readonly endpoint: string | null;
   readonly client: AgentClient;

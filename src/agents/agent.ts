@@ -17,7 +17,7 @@
 import { z } from 'zod';
 import type { JsonValue } from '../kernel/json.js';
 import type { Progress } from './agent-client.js';
-import { compile } from './json-schema.js';
+import { mustCompile } from './json-schema.js';
 
 export interface Task {
   /** The REQUEST's id. The same id never stands for two calls, so it serves as idempotency key for whatever the agent does. */
@@ -62,6 +62,10 @@ export const Capability = z
     output_schema: JsonSchema.optional(),
     tags: z.array(z.string().max(100)).max(50).optional(),
     examples: z.array(z.json()).max(50).optional(),
+    /** To do it twice is the same as to do it once: it may be tried again when nobody knows whether it was done. */
+    idempotent: z.boolean().optional(),
+    /** Doing it again for comparison harms nobody: nothing is sent, booked or paid. */
+    replay_safe: z.boolean().optional(),
   })
   .superRefine(compilable);
 
@@ -69,7 +73,7 @@ export const Capability = z
 function compilable(capability: z.output<typeof Capability>, context: z.RefinementCtx): void {
   for (const which of ['input_schema', 'output_schema'] as const) {
     try {
-      if (capability[which]) compile(capability[which]);
+      if (capability[which]) mustCompile(capability[which]);
     } catch (error) {
       const message = `of capability "${capability.name}" cannot be used: ${(error as Error).message}`;
       context.addIssue({ code: 'custom', path: [which], message });

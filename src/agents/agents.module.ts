@@ -15,6 +15,7 @@ import {
 } from './agents.commands.js';
 import { AgentStreams } from './agents.postgres.js';
 import type { AgentsSettings } from './agents.settings.js';
+import { NoteBreakerHandler } from './breaker.commands.js';
 import { CallSignals } from './call-signals.system.js';
 import { AgentRegistry } from './directory.js';
 import { DiscoveryWorker } from './discovery.worker.js';
@@ -71,6 +72,7 @@ export class AgentRegistryModule {
       RegisterAddressHandler,
       RefreshAgentsHandler,
       GetAgentThenHandler,
+      NoteBreakerHandler,
       WakeRegistry,
     ];
     return {

@@ -22,14 +22,15 @@ interface Row {
   health: string | null;
 }
 
-/** The heads of all agent streams: what has moved since it was looked at last. */
-export async function agentHeads(tx: Tx): Promise<Map<string, number>> {
-  const rows = await tx.named<{ stream: string; seq: number }>(
+/** The heads of all agent streams, to see what has moved since. They hold all that stands below `position` in the global order, if not only that. */
+export async function agentHeads(tx: Tx): Promise<{ heads: Map<string, number>; position: number }> {
+  const rows = await tx.named<{ stream: string | null; seq: number }>(
     'agent_heads',
-    'SELECT stream, seq FROM stream_head WHERE stream >= $1 AND stream < $2',
+    `SELECT stream, seq FROM stream_head WHERE stream >= $1 AND stream < $2 UNION ALL SELECT NULL, size FROM sequencer`,
     [PREFIX, `${PREFIX.slice(0, -1)}0`], // 0 follows / in "C" order
   );
-  return new Map(rows.map(({ stream, seq }) => [stream.slice(PREFIX.length), seq]));
+  const heads = new Map(rows.flatMap(({ stream, seq }) => (stream === null ? [] : [[stream.slice(PREFIX.length), seq] as const])));
+  return { heads, position: rows.find(({ stream }) => stream === null)?.seq ?? 0 };
 }
 
 async function agentHead(tx: Tx, agentId: string): Promise<number> {
@@ -87,6 +88,17 @@ export async function seqAt(tx: Tx, agentId: string, at: { idx: number } | { tim
     [agentStream(agentId), 'idx' in at ? at.idx : at.time],
   );
   return row?.seq ?? 0;
+}
+
+/** Every event of every agent with its places, the latest first. */
+export async function agentMoves(tx: Tx): Promise<{ agent: string; seq: number; idx: number }[]> {
+  const rows = await tx.named<{ stream: string; seq: number; idx: number }>(
+    'agent_moves',
+    `SELECT e.stream, e.seq, l.idx FROM event e CROSS JOIN LATERAL (SELECT idx FROM leaf WHERE event = e.id OFFSET 0) l
+      WHERE e.stream >= $1 AND e.stream < $2 AND e.type LIKE 'agent.%' ORDER BY l.idx DESC`,
+    [PREFIX, `${PREFIX.slice(0, -1)}0`],
+  );
+  return rows.map(({ stream, seq, idx }) => ({ agent: stream.slice(PREFIX.length), seq, idx }));
 }
 
 /** Writes to the streams of agents. */

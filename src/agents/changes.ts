@@ -11,8 +11,8 @@ export function changes(before: Registration, after: Registration): string {
   for (const name of ['name', 'version', 'protocol', 'endpoint'] as const) {
     if (before[name] !== after[name]) told.push(`${name} ${before[name] ?? 'none'} → ${after[name] ?? 'none'}`);
   }
-  for (const name of ['description', 'weight', 'max_concurrency', 'lease_seconds'] as const)
-    if (before[name] !== after[name]) told.push(name);
+  for (const name of ['description', 'weight', 'max_concurrency', 'max_queue', 'breaker', 'lease_seconds'] as const)
+    if (text(before[name]) !== text(after[name])) told.push(name);
   const [old, now] = [byName(before), byName(after)];
   for (const name of now.keys()) if (!old.has(name)) told.push(`capability +${name}`);
   for (const name of old.keys()) if (!now.has(name)) told.push(`capability -${name}`);

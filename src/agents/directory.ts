@@ -6,10 +6,10 @@
 import type { KnownDescription } from './agent.js';
 import type { AgentClient } from './agent-client.js';
 import type { AgentStatus } from './agent-state.js';
-import type { Registration, Source } from './registration.js';
+import type { AgentLimits, Registration, Source } from './registration.js';
 
 export interface RegisteredAgent {
-  readonly description: KnownDescription & Pick<Registration, 'weight' | 'max_concurrency' | 'lease_seconds'>;
+  readonly description: KnownDescription & AgentLimits & Pick<Registration, 'lease_seconds'>;
   readonly protocol: string;
   readonly endpoint: string | null;
   readonly client: AgentClient;
@@ -23,17 +23,31 @@ export interface RegisteredAgent {
 }
 
 export class AgentRegistry {
+  /** Whatever stands below this place of the global order is known here, perhaps more. */
+  position = 0;
   private readonly agents = new Map<string, RegisteredAgent>();
   private ordered: RegisteredAgent[] | null = null;
   private readonly offers = new Map<string, RegisteredAgent[]>();
+  private readonly listeners = new Set<() => void>();
 
   put(agent: RegisteredAgent): void {
     this.agents.set(agent.description.agent_id, agent);
-    this.ordered = null;
+    this.changed();
   }
 
   remove(agentId: string): void {
-    if (this.agents.delete(agentId)) this.ordered = null;
+    if (this.agents.delete(agentId)) this.changed();
+  }
+
+  /** Calls back whenever an agent comes, goes or is another than before. Returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  private changed(): void {
+    this.ordered = null;
+    for (const listener of this.listeners) listener();
   }
 
   get(agentId: string): RegisteredAgent | undefined {

@@ -103,7 +103,8 @@ export class DiscoveryWorker implements Worker {
     this.looks += 1;
     const known = this.registry.all().filter(({ source }) => source?.url === url);
     try {
-      const found = await findAt(this.own.protocols, row);
+      const spoken = new Map(known.flatMap(({ endpoint, protocol }) => (endpoint === null ? [] : [[endpoint, protocol]])));
+      const found = await findAt(this.own.protocols, { ...row, spoken });
       const looked = found === 'unchanged' ? { here: known.map(idOf), errors: [] } : await this.enterAll(url, found, known);
       for (const id of known.map(idOf)) await noteFound(this.db, id, looked.here.includes(id));
       if (found !== 'unchanged') await noteLook(this.db, url, { protocol: found.protocol, etag: found.etag });

@@ -21,11 +21,16 @@ export interface FoundAgent {
   readonly signature?: 'unsigned' | 'valid';
 }
 
+export interface Address {
+  readonly url: string;
+  readonly protocol?: string | null;
+  readonly etag?: string | null;
+  /** By the address of an agent that may be listed there: what it spoke the last time. */
+  readonly spoken?: ReadonlyMap<string, string>;
+}
+
 /** Throws what is wrong with the address itself. */
-export async function findAt(
-  protocols: AgentProtocols,
-  { url, protocol, etag }: { url: string; protocol?: string | null; etag?: string | null },
-): Promise<Found | 'unchanged'> {
+export async function findAt(protocols: AgentProtocols, { url, protocol, etag, spoken: before }: Address): Promise<Found | 'unchanged'> {
   const { protocol: spoken, found } = await lookAt(protocols, url, { protocol: protocol ?? undefined, etag: etag ?? undefined });
   if (found === 'unchanged') return 'unchanged';
   const agents: FoundAgent[] = [];
@@ -43,7 +48,7 @@ export async function findAt(
     await Promise.all(
       elsewhere.slice(i, i + AT_ONCE).map(async (address) => {
         try {
-          const there = await lookAt(protocols, address);
+          const there = await lookAt(protocols, address, { protocol: before?.get(address) });
           if (there.found !== 'unchanged' && there.protocol !== LIST) take(there.protocol, there.found.agents);
         } catch (error) {
           if (!(error instanceof OrchestratorError)) throw error;

@@ -29,10 +29,11 @@ export function observe(watched: Watched): { state: HealthState; reason?: string
 /** So many calls in a row must go wrong, and each time as many more do, it is told again. */
 const MOST_BAD_CALLS = 3;
 
-/** Answers that speak against the agent itself. `agent_failed` is an honest answer. */
+/** Ends that speak against the agent itself. `agent_failed` is an honest answer, `agent_busy` says that it will be well. */
 const SPEAKS_AGAINST: Partial<Record<string, 'offline' | 'error'>> = {
   agent_unreachable: 'offline',
   agent_threw: 'error',
+  agent_timeout: 'error',
   agent_invalid_response: 'error',
   agent_response_too_large: 'error',
 };

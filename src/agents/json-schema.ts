@@ -3,6 +3,7 @@
  * `$id`s of two agents never meet, a `$ref` reaches nothing outside its schema, and nothing is ever fetched. Keywords and formats that
  * nobody knows are passed over, as the standard has it.
  */
+import { hash } from 'node:crypto';
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -44,6 +45,8 @@ const OPTIONS: Options = {
 };
 
 const compiled = new LRUCache<JsonSchema, Compiled>({ max: 1000 });
+/** Why not, or null, by the hash of its text: discovery meets the same schemas again and again, each time as new objects. */
+const verdicts = new LRUCache<string, { readonly why: string | null }>({ max: 50_000 });
 const rules = new Map<Dialect, ValidateFunction>();
 
 /** Throws an Error that says why if no value could ever be held to the schema. Once per object: a description never changes its schemas. */
@@ -71,6 +74,22 @@ export function compile(schema: JsonSchema): Compiled {
   };
   compiled.set(schema, made);
   return made;
+}
+
+/** Throws as `compile` does, without compiling what was met before. */
+export function mustCompile(schema: JsonSchema): void {
+  const key = hash('sha256', JSON.stringify(schema), 'base64');
+  let verdict = verdicts.get(key);
+  if (!verdict) {
+    verdict = { why: null };
+    try {
+      compile(schema);
+    } catch (error) {
+      verdict = { why: (error as Error).message };
+    }
+    verdicts.set(key, verdict);
+  }
+  if (verdict.why !== null) throw new Error(verdict.why);
 }
 
 function dialectOf(named: JsonValue | undefined): Dialect {

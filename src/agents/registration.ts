@@ -7,13 +7,36 @@ export const Endpoint = z
   .max(2000)
   .refine((url) => !/[@?#]/.test(url), 'must be a plain URL without user, password, query and fragment');
 
+/** When an agent that fails is left alone; what is absent is as the settings say. */
+export const BreakerSettings = z.strictObject({
+  /** So many failures in a row open it. */
+  failures: z.int().min(1).max(1000).optional(),
+  /** So does this share of failures among the latest `window` calls. */
+  share: z.number().gt(0).max(1).optional(),
+  window: z.int().min(2).max(1000).optional(),
+  /** After this long one call tries whether the agent is back. */
+  pause_seconds: z.number().min(0.01).max(86_400).optional(),
+  /** A call that was given less time than this, and ran out of it, says nothing about the agent. */
+  patience_seconds: z.number().min(0).max(600).optional(),
+});
+export type BreakerSettings = z.output<typeof BreakerSettings>;
+
+/** How much an agent is asked to do; none of it is said by the agent itself. */
+export const AgentLimits = z.object({
+  /** Its share of the work beside others that can do the same. */
+  weight: z.number().min(0).max(1000).optional(),
+  /** With this many calls under way it is busy: it gets no more from a process until one of them ends. */
+  max_concurrency: z.int().min(1).max(100_000).optional(),
+  /** So many tasks may wait for it while it is busy. */
+  max_queue: z.int().min(0).max(100_000).optional(),
+  breaker: BreakerSettings.optional(),
+});
+export type AgentLimits = z.output<typeof AgentLimits>;
+
 export const Registration = AgentDescription.extend({
   protocol: z.string().min(1).max(40).default('http'),
   endpoint: Endpoint.optional(),
-  /** Its share of the work beside others that can do the same. */
-  weight: z.number().min(0).max(1000).optional(),
-  /** With this many calls under way it is busy. */
-  max_concurrency: z.int().min(1).max(100_000).optional(),
+  ...AgentLimits.shape,
   /** It is offline when this long passes without a heartbeat. */
   lease_seconds: z.int().min(5).max(86_400).optional(),
 });

@@ -2,6 +2,7 @@
  * Keeps AgentRegistry as the streams have it: what this process writes at once, what other replicas wrote within about a second. It looks at
  * the heads of the agent streams, one short range of an index, and reads those that moved.
  */
+import { Rounds } from '../kernel/rounds.system.js';
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from '../ledger/database.postgres.js';
 import type { AgentProtocols } from './agent-protocols.js';
@@ -25,11 +26,7 @@ export class RegistryWorker implements Worker {
   /** Heads of the streams that were looked at, and of what was read there: an event of a type unknown to this version moves only the first. */
   private readonly heads = new Map<string, number>();
   private readonly seen = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | null = null;
-  private kicked = false;
-  private stopped = false;
-  private lastError: string | null = null;
+  private readonly rounds = new Rounds(() => this.look(), { pollMs: POLL_MS, restMs: REST_MS });
 
   constructor(
     private readonly db: Database,
@@ -41,38 +38,21 @@ export class RegistryWorker implements Worker {
   /** The registered agents are there when it has started. */
   async start(): Promise<void> {
     await this.look();
-    this.timer = setInterval(() => this.kick(), POLL_MS);
-    this.timer.unref();
+    this.rounds.start();
   }
 
   kick(): void {
-    this.kicked = true;
-    if (this.stopped) return;
-    this.running ??= this.run().finally(() => {
-      this.running = null;
-    });
-  }
-
-  private async run(): Promise<void> {
-    while (this.kicked && !this.stopped) {
-      this.kicked = false;
-      try {
-        await this.look();
-        this.lastError = null;
-      } catch (error) {
-        this.lastError = (error as Error).message; // the next poll tries again
-      }
-      if (!this.stopped) await new Promise((wake) => setTimeout(wake, REST_MS).unref());
-    }
+    this.rounds.kick();
   }
 
   private async look(): Promise<void> {
-    const heads = await agentHeads(this.db);
+    const { heads, position } = await agentHeads(this.db);
     const moved = [...heads].filter(([id, seq]) => (this.heads.get(id) ?? 0) < seq).map(([id]) => id);
     for (let i = 0; i < moved.length; i += AT_ONCE) {
       for (const state of await agentStates(this.db, moved.slice(i, i + AT_ONCE))) this.enter(state);
     }
     for (const id of moved) this.heads.set(id, heads.get(id)!);
+    this.registry.position = position;
   }
 
   /** An agent of the agents file: it is called as the file says, and is as its stream says. */
@@ -127,17 +107,15 @@ export class RegistryWorker implements Worker {
   }
 
   private watched(agentId: string, client: RegisteredAgent['client']): WatchedClient {
-    return new WatchedClient(client, (code) => this.signals.ended(agentId, code));
+    return new WatchedClient(client, (code, milliseconds) => this.signals.ended(agentId, code, milliseconds));
   }
 
   async drain(): Promise<void> {
-    this.stopped = true;
-    clearInterval(this.timer);
-    await this.running;
+    await this.rounds.stop();
     await Promise.all(this.registry.all().map(({ client }) => client.close()));
   }
 
   status(): Record<string, unknown> {
-    return { agents: this.registry.all().length, last_error: this.lastError };
+    return { agents: this.registry.all().length, last_error: this.rounds.lastError };
   }
 }

@@ -7,7 +7,8 @@ export class UnspokenClient extends AgentClient {
   }
 
   async call(): Promise<Answer> {
-    return { success: false, code: 'agent_unreachable', message: `this process does not speak the protocol "${this.protocol}"` };
+    const message = `this process does not speak the protocol "${this.protocol}"`;
+    return { success: false, code: 'agent_unreachable', message, fault: { untouched: true } };
   }
 
   async health(): Promise<Health> {

@@ -11,7 +11,7 @@ export class WatchedClient extends AgentClient {
   constructor(
     private readonly client: AgentClient,
     /** null: it did what it was asked to. Not told of calls that were stopped: whose fault that was, nobody knows here. */
-    private readonly ended: (code: AnswerFailure | null) => void,
+    private readonly ended: (code: AnswerFailure | null, milliseconds: number) => void,
   ) {
     super();
     this.conversational = client.conversational;
@@ -23,9 +23,10 @@ export class WatchedClient extends AgentClient {
       stopped = true;
     });
     this.running += 1;
+    const began = performance.now();
     try {
       const answer = await this.client.call(task, options);
-      if (!stopped) this.ended(answer.success ? null : answer.code);
+      if (!stopped) this.ended(answer.success ? null : answer.code, performance.now() - began);
       return answer;
     } finally {
       this.running -= 1;

@@ -10,6 +10,7 @@ export const ERROR_CODES = {
   no_agent: 'no registered agent offers what was asked for',
   invalid_input: "the parameters do not fit the capability's input schema",
   agent_failed: 'the agent answered that it could not do it',
+  agent_busy: 'the agent takes no more for now; it has not acted',
   agent_threw: 'the agent broke down',
   agent_timeout: 'the agent did not answer before the deadline',
   agent_unreachable: 'the agent could not be reached',
@@ -20,6 +21,8 @@ export const ERROR_CODES = {
   auth_required: 'the agent needs other credentials; the next call continues from here',
   breaker_open: 'the agent failed too often and is not called for now',
   cancelled: 'it was cancelled before the agent answered',
+  step_failed: 'a step of the plan failed, and the plan could not do without it',
+  synthesis_failed: 'the language model made no usable answer of the steps',
   interrupted: 'the orchestrator stopped while the call ran; whether the agent acted is unknown',
 } as const;
 
@@ -47,10 +50,15 @@ export interface Outcome {
   readonly read?: string;
   /** Where the conversation with the agent stands, in its protocol's words. */
   readonly continuation?: JsonValue;
+  /** The task goes on: the REQUEST of its next attempt. */
+  readonly next?: Next;
 }
 
+/** Foretold in the RESPONSE of an attempt that failed, so that whoever reads it knows that the task has not ended with it. */
+export type Next = { readonly contract_id: string; readonly pause_ms: number };
+
 /** What came of the call beside how it ended. */
-export type Said = Omit<Outcome, 'status' | 'code' | 'message'>;
+export type Said = Omit<Outcome, 'status' | 'code' | 'message' | 'next'>;
 
 export const completed = (result: JsonValue, said: Said = {}): Outcome => ({ status: 'completed', ...said, result });
 
@@ -77,20 +85,23 @@ export interface RequestMembers {
   readonly deadline: string;
   readonly cause: string | null;
   readonly trace: string | null;
+  /** Id of the recorded REQUEST that is sent again. */
+  readonly replay_of?: string | undefined;
 }
 
 export function requestMembers(request: RequestMembers): Members {
-  const { to } = request;
-  return {
-    task: request.task,
-    from: ORCHESTRATOR,
-    status: 'pending',
-    deadline: request.deadline,
-    ...(to && { to: to.agent, to_version: to.version, to_record: to.record }),
-    ...(request.capability !== null && { capability: request.capability }),
-    ...(request.cause !== null && { cause: request.cause }),
-    ...(request.trace !== null && { trace: request.trace }),
-  };
+  const { to, capability, cause, trace, replay_of } = request;
+  const members: Members = { task: request.task, from: ORCHESTRATOR, status: 'pending', deadline: request.deadline };
+  if (to !== null) {
+    members.to = to.agent;
+    members.to_version = to.version;
+    members.to_record = to.record;
+  }
+  if (capability !== null) members.capability = capability;
+  if (cause !== null) members.cause = cause;
+  if (trace !== null) members.trace = trace;
+  if (replay_of !== undefined) members.replay_of = replay_of;
+  return members;
 }
 
 /** The half of a REQUEST that its RESPONSE repeats. */
@@ -103,20 +114,21 @@ export interface Asked {
 
 /** A RESPONSE is from the agent that was asked, whoever wrote it down; `error_code` says who ended it. */
 export function responseMembers(asked: Asked, outcome: Outcome): Members {
-  return {
+  const members: Members = {
     in_reply_to: asked.id,
     cause: asked.id,
     from: asked.to ?? ORCHESTRATOR,
     to: ORCHESTRATOR,
     status: outcome.status,
-    ...(asked.task !== null && { task: asked.task }),
-    ...(asked.capability !== null && { capability: asked.capability }),
-    ...(outcome.code !== undefined && { error_code: outcome.code }),
   };
+  if (asked.task !== null) members.task = asked.task;
+  if (asked.capability !== null) members.capability = asked.capability;
+  if (outcome.code !== undefined) members.error_code = outcome.code;
+  return members;
 }
 
 export function responsePayload(outcome: Outcome): Record<string, JsonValue | undefined> {
   const error = outcome.code === undefined ? undefined : { code: outcome.code, message: outcome.message ?? ERROR_CODES[outcome.code] };
-  const { result, text, files, raw, read, continuation } = outcome;
-  return { result, error, text, files, raw, read, continuation };
+  const { result, text, files, raw, read, continuation, next } = outcome;
+  return { result, error, text, files, raw, read, continuation, next: next && { ...next } };
 }

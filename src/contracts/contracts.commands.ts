@@ -9,16 +9,16 @@ import type { JsonValue } from '../kernel/json.js';
 import { Metrics } from '../kernel/metrics.system.js';
 import { usedKeys } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
-import type { KeyClaim } from '../ledger/batch.js';
+import type { KeyClaim, Placed } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
-import { Instance } from '../ledger/instance.worker.js';
 import { GRACE_SECONDS, openInStream } from '../ledger/open-request.postgres.js';
-import type { Draft } from '../ledger/record.js';
+import { eventById } from '../ledger/read.postgres.js';
 import type { AppendResult } from '../ledger/send.postgres.js';
 import type { Refusal } from '../ledger/stream.js';
 import { type Asked, failed, type Outcome, type RequestMembers, requestMembers, responseMembers, responsePayload } from './contract.js';
-import { answerTo, askedOf, type RecordedAnswer } from './contracts.postgres.js';
+import { answerTo, askedOf, type EndedContract, endedTask, isRequest, type RecordedAnswer, unknownContract } from './contracts.postgres.js';
+import { IntoSession } from './into-session.postgres.js';
 import { Sessions, secondsUsed } from './sessions.postgres.js';
 
 /** Where an event stands, and the hash to remember it by. */
@@ -35,6 +35,8 @@ export interface OpenContract {
 }
 
 export interface NewContract {
+  /** Foretold by the RESPONSE it follows. */
+  readonly id?: string | undefined;
   readonly tenant: string;
   readonly session: string;
   readonly request: RequestMembers;
@@ -50,16 +52,14 @@ type KeyUsed = Extract<Refusal, { code: 'key_used' }>;
 export class ContractManager {
   constructor(
     private readonly appender: Appender,
-    private readonly sessions: Sessions,
+    private readonly sessions: IntoSession,
     private readonly db: Database,
-    /** Who answers for what this process leaves open. */
-    private readonly instance: Instance,
     private readonly metrics: Metrics,
   ) {}
 
   /** Records the REQUEST. With `outcome` the RESPONSE stands in the same batch: no agent is called. `used`: its key was, nothing is recorded. */
   async open(contract: NewContract, outcome?: Outcome): Promise<{ opened: OpenContract; answer?: RecordedAnswer } | { used: KeyUsed }> {
-    const request = newDraft('contract.request', requestMembers(contract.request), contract.payload);
+    const request = newDraft('contract.request', requestMembers(contract.request), contract.payload, contract.id);
     const asked = {
       id: request.id,
       task: contract.request.task,
@@ -67,57 +67,45 @@ export class ContractManager {
       capability: contract.request.capability,
     };
     const response = outcome && newDraft('contract.response', responseMembers(asked, outcome), responsePayload(outcome));
-    const appending = this.intoSession(contract, response ? [request, response] : [request]);
-    const { result, stream } = await appending.catch((error: Error) => this.usedBefore(contract, error));
+    let appended: { result: AppendResult; stream: string };
+    try {
+      appended = await this.sessions.append(contract, response ? [request, response] : [request]);
+    } catch (error) {
+      appended = await this.usedBefore(contract, error as Error);
+    }
+    const { result, stream } = appended;
     if (result.refusal) return { used: result.refusal as KeyUsed };
-    const [first, second] = result.placed.map(({ seq, hash }) => ({ stream, seq, hash: hash.toString('hex') }));
-    const opened = { asked, stream, receipt: first! };
+    const [first, second] = result.placed;
+    const opened = { asked, stream, receipt: receiptOf(stream, first!) };
     if (!outcome || !second || !response) return { opened };
     this.count(outcome);
-    return { opened, answer: { ...outcome, receipt: second, request: request.id, time: response.time } };
+    const receipt = receiptOf(stream, second);
+    return { opened, answer: { ...outcome, receipt, request: request.id, response: response.id, time: response.time } };
   }
 
-  /** A closed session takes no more work, but what it answered can still be asked for. */
+  /** A closed session takes no more work, nor does a house that is full, but what was answered can still be asked for. */
   private async usedBefore({ key }: NewContract, error: Error): Promise<{ result: AppendResult; stream: string }> {
-    const closed = error instanceof OrchestratorError && error.code === 'session_closed';
-    const [used] = closed && key ? await usedKeys(this.db, [key]) : [];
-    if (!used) throw error;
-    return { result: { refusal: { code: 'key_used', ...used } }, stream: '' };
+    const refused = error instanceof OrchestratorError && (error.code === 'session_closed' || error.code === 'overloaded');
+    const refusal = refused && key ? await this.used(key) : null;
+    if (!refusal) throw error;
+    return { result: { refusal }, stream: '' };
   }
 
-  /** What was recorded of a contract; null: it has not ended. */
-  async ended(request: string): Promise<{ asked: Asked; answer: RecordedAnswer } | null> {
-    const [asked, answer] = [await askedOf(this.db, request), await answerTo(this.db, request)];
-    return asked && answer ? { asked, answer } : null;
+  /** null: it was not. */
+  async used(key: KeyClaim): Promise<KeyUsed | null> {
+    const [used] = await usedKeys(this.db, [key]);
+    return used ? { code: 'key_used', ...used } : null;
   }
 
-  private async intoSession(contract: NewContract, drafts: readonly Draft[]): Promise<{ result: AppendResult; stream: string }> {
-    const { tenant, session, key, seconds } = contract;
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const { stream, opening } = await this.sessions.resolve(tenant, session);
-      const result = await this.appender.append({ stream, drafts, opening, key, open: { owner: this.instance.owner, seconds } });
-      const { refusal } = result;
-      if (!refusal) {
-        if (opening) this.sessions.opened(tenant, session, stream);
-        return { result, stream };
-      }
-      switch (refusal.code) {
-        case 'key_used':
-          return { result, stream };
-        case 'renamed':
-          this.sessions.forget(tenant, session);
-          break;
-        case 'closed':
-          if (refusal.seal.reason === 'requested') throw sessionClosed(session);
-          this.sessions.reopen(tenant, session, { stream, seal: refusal.seal });
-          break;
-        default:
-          throw new OrchestratorError('internal', `a REQUEST was refused as ${refusal.code}`);
-      }
-    }
-    throw new OrchestratorError('ledger_unavailable', `session "${session}" was renamed by other writers again and again; try again`, {
-      retryAfter: 1,
-    });
+  /** Throws `not_found` unless this tenant's record has such a REQUEST: its id may then stand in a record, where it can never be erased. */
+  async mustBeRequest(tenant: string, id: string): Promise<void> {
+    const row = await eventById(this.db, id);
+    if (!isRequest(row, tenant)) throw unknownContract(id);
+  }
+
+  /** What was recorded of a task from its first REQUEST on, attempt by attempt; null: it has not ended. */
+  ended(request: string, now: number): Promise<EndedContract[] | null> {
+    return endedTask(this.db, request, now);
   }
 
   /**
@@ -130,8 +118,8 @@ export class ContractManager {
     const result = await this.appender.append({ stream, drafts: [draft] }, patienceMs + GRACE_SECONDS * 1000);
     if (!result.refusal) {
       this.count(outcome);
-      const { seq, hash } = result.placed[0]!;
-      return { ...outcome, receipt: { stream, seq, hash: hash.toString('hex') }, request: asked.id, time: draft.time };
+      const receipt = receiptOf(stream, result.placed[0]!);
+      return { ...outcome, receipt, request: asked.id, response: draft.id, time: draft.time };
     }
     const recorded = await answerTo(this.db, asked.id);
     if (!recorded)
@@ -155,9 +143,9 @@ export class ContractManager {
       const draft = newDraft('session.closed', { reason });
       const result = await this.appender.append({ stream, drafts: [draft] });
       if (!result.refusal) {
-        const { seq, hash } = result.placed[0]!;
-        void this.measure(stream, seq);
-        return { stream, seq, hash: hash.toString('hex') };
+        const seal = receiptOf(stream, result.placed[0]!);
+        void this.measure(stream, seal.seq);
+        return seal;
       }
       if (result.refusal.code === 'closed') throw new OrchestratorError('session_closed', 'the session is closed already');
       if (!cancel) break;
@@ -177,8 +165,7 @@ export class ContractManager {
   }
 }
 
-const sessionClosed = (session: string) =>
-  new OrchestratorError('session_closed', `session "${session}" is closed and takes no more work; use another session_id`);
+const receiptOf = (stream: string, { seq, hash }: Placed): Receipt => ({ stream, seq, hash: hash.toString('hex') });
 
 /** What may be lost: tells the process that runs a call that it is no longer wanted. */
 export class SessionCancelled {

@@ -4,10 +4,14 @@ import { Database } from '../ledger/database.postgres.js';
 import { FollowWorker } from '../ledger/follow.worker.js';
 import { Instance } from '../ledger/instance.worker.js';
 import { LedgerAdvanced } from '../ledger/ledger.module.js';
+import { ProveContractHandler } from './contract-proof.queries.js';
 import { CloseSessionHandler, ContractManager } from './contracts.commands.js';
 import { GetContractHandler, ListContractsHandler } from './contracts.queries.js';
+import type { ContractsSettings } from './contracts.settings.js';
 import { IdleSessions } from './idle.worker.js';
+import { IntoSession } from './into-session.postgres.js';
 import { Recovery } from './recovery.worker.js';
+import { SessionLimit } from './session-limit.postgres.js';
 import { Sessions } from './sessions.postgres.js';
 import { GetSessionHandler, ListSessionsHandler } from './sessions.queries.js';
 import { Tallies } from './tallies.follower.js';
@@ -23,7 +27,8 @@ export class WakeTallies implements IEventHandler<LedgerAdvanced> {
 
 @Module({})
 export class ContractManagerModule {
-  static with(idleMinutes: number | undefined): DynamicModule {
+  static with(settings: ContractsSettings): DynamicModule {
+    const { AGENT_SESSION_TIMEOUT_MINUTES: idleMinutes, MAX_CONCURRENT_AGENT_SESSIONS: most = null } = settings;
     const recovery = {
       provide: Recovery,
       inject: [Database, ContractManager, Instance],
@@ -37,16 +42,19 @@ export class ContractManagerModule {
     };
     const sessions = { provide: Sessions, inject: [Database], useFactory: (db: Database) => new Sessions(db) };
     const tallies = { provide: FollowWorker, inject: [Database], useFactory: (db: Database) => new FollowWorker(db, new Tallies()) };
-    const own = [sessions, recovery, idle, tallies];
+    const limit = { provide: SessionLimit, inject: [Database], useFactory: (db: Database) => new SessionLimit(db, most) };
+    const own = [sessions, limit, recovery, idle, tallies];
     return {
       module: ContractManagerModule,
       global: true,
       providers: [
         ...own,
+        IntoSession,
         ContractManager,
         CloseSessionHandler,
         ListContractsHandler,
         GetContractHandler,
+        ProveContractHandler,
         ListSessionsHandler,
         GetSessionHandler,
         WakeTallies,

@@ -1,9 +1,11 @@
 /** Contracts as they are read: straight from `event`, so that a caller always sees what he was told. */
+import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import type { Tx } from '../ledger/database.postgres.js';
+import { type ErasedBy, erasedBy } from '../ledger/erased.postgres.js';
 import { disclosedValues, type PayloadRow, payloadsOf } from '../ledger/payload.postgres.js';
 import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
-import type { Asked, Outcome, RecordedFile } from './contract.js';
+import type { Asked, Next, Outcome, RecordedFile } from './contract.js';
 import type { Receipt } from './contracts.commands.js';
 import { sessionNames } from './sessions.postgres.js';
 
@@ -11,8 +13,15 @@ import { sessionNames } from './sessions.postgres.js';
 export interface RecordedAnswer extends Outcome {
   readonly receipt: Receipt;
   readonly request: string;
+  /** Its own id. */
+  readonly response: string;
   readonly time: string;
 }
+
+export const isRequest = (row: EventRow | undefined, tenant: string): row is EventRow =>
+  row?.type === 'contract.request' && row.stream.startsWith(`${tenant}/`);
+
+export const unknownContract = (id: string) => new OrchestratorError('not_found', `there is no contract ${id}`);
 
 export async function askedOf(tx: Tx, request: string): Promise<Asked | undefined> {
   const row = await eventById(tx, request);
@@ -28,6 +37,14 @@ async function responseRow(tx: Tx, request: string): Promise<EventRow | undefine
   return rows[0];
 }
 
+/** Both halves of a tenant's contract, found by the id of either. */
+export async function contractHalves(tx: Tx, tenant: string, id: string): Promise<{ request: EventRow; response: EventRow | undefined }> {
+  const found = await eventById(tx, id);
+  const request = found?.type === 'contract.response' ? await eventById(tx, found.in_reply_to!) : found;
+  if (!isRequest(request, tenant)) throw unknownContract(id);
+  return { request, response: await responseRow(tx, request.event_id) };
+}
+
 export async function answerTo(tx: Tx, request: string): Promise<RecordedAnswer | undefined> {
   const row = await responseRow(tx, request);
   if (!row) return undefined;
@@ -40,10 +57,38 @@ export async function answerTo(tx: Tx, request: string): Promise<RecordedAnswer 
     ...(error?.message !== undefined && { message: error.message }),
     ...(values['text'] !== undefined && { text: values['text'] as string }),
     ...(values['files'] !== undefined && { files: values['files'] as RecordedFile[] }),
+    ...(values['next'] !== undefined && { next: values['next'] as Next }),
     receipt: { stream: row.stream, seq: row.seq, hash: row.hash.toString('hex') },
     request,
+    response: row.event_id,
     time: row.time,
   };
+}
+
+/** A contract that has ended, and is on the record. */
+export interface EndedContract {
+  readonly asked: Asked;
+  readonly answer: RecordedAnswer;
+}
+
+/**
+ * The attempts at a task from its first REQUEST on; null: it has not ended. One that was foretold and not made by the deadline will not be:
+ * its process is gone.
+ */
+export async function endedTask(tx: Tx, request: string, now: number): Promise<EndedContract[] | null> {
+  const attempts: EndedContract[] = [];
+  for (let id: string | undefined = request; id !== undefined; id = attempts.at(-1)?.answer.next?.contract_id) {
+    const [asked, answer] = [await askedOf(tx, id), await answerTo(tx, id)];
+    if (asked && answer) attempts.push({ asked, answer });
+    else if (asked || attempts.length === 0) return null;
+    else return now > (await deadlineOf(tx, request)) ? attempts : null;
+  }
+  return attempts;
+}
+
+async function deadlineOf(tx: Tx, request: string): Promise<number> {
+  const row = await eventById(tx, request);
+  return Date.parse((JSON.parse(row!.record.toString('utf8')) as { deadline: string }).deadline);
 }
 
 /** One half of a contract as the API shows it. A REQUEST carries the status, result and completion of its RESPONSE. */
@@ -65,10 +110,16 @@ export interface ContractItem {
   readonly error: string | null;
   readonly error_code: string | null;
   readonly in_reply_to: string | null;
+  /** Id of the event that led to this one. */
+  readonly cause: string | null;
   readonly task_id: string | null;
+  /** Of a REQUEST that repeats another in a live replay: that one. */
+  readonly replay_of: string | null;
   readonly seq: number;
   readonly hash: string;
   readonly metadata: Record<string, JsonValue>;
+  /** The latest erasure of something this half shows; null: all of it is there. */
+  readonly erased: ErasedBy | null;
 }
 
 export interface ContractFilter {
@@ -117,13 +168,14 @@ export async function toItems(tx: Tx, rows: readonly EventRow[]): Promise<Contra
     tx,
     rows.map((e) => e.stream),
   );
-  return rows.map((row) => toItem(row, row.type === 'contract.request' ? answers.get(row.event_id) : row, { payloads, names }));
+  const erased = await erasedBy(tx, [...rows, ...responses]);
+  return rows.map((row) => toItem(row, row.type === 'contract.request' ? answers.get(row.event_id) : row, { payloads, names, erased }));
 }
 
 function toItem(
   row: EventRow,
   answer: EventRow | undefined,
-  known: { payloads: Map<number, PayloadRow[]>; names: Map<string, string> },
+  known: { payloads: Map<number, PayloadRow[]>; names: Map<string, string>; erased: Map<number, ErasedBy> },
 ): ContractItem {
   const own = disclosedValues(known.payloads.get(row.id));
   const answered = answer ? disclosedValues(known.payloads.get(answer.id)) : {};
@@ -147,9 +199,22 @@ function toItem(
     error: error?.message ?? null,
     error_code: answer?.error_code ?? null,
     in_reply_to: row.in_reply_to,
+    cause: row.cause,
     task_id: row.task,
+    replay_of: replayOf(row),
     seq: row.seq,
     hash: row.hash.toString('hex'),
     metadata,
+    erased: known.erased.get(row.id) ?? (answer && known.erased.get(answer.id)) ?? null,
   };
+}
+
+/** Damage to a record is for verify to tell; here the columns are shown all the same. */
+function replayOf({ type, record }: EventRow): string | null {
+  if (type !== 'contract.request') return null;
+  try {
+    return (JSON.parse(record.toString('utf8')) as { replay_of?: string }).replay_of ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -1,9 +1,8 @@
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { OrchestratorError } from '../kernel/errors.js';
 import { Database } from '../ledger/database.postgres.js';
-import { EVENT_COLUMNS, type EventRow, eventById } from '../ledger/read.postgres.js';
+import { EVENT_COLUMNS, type EventRow } from '../ledger/read.postgres.js';
 import { ledgerEnd } from '../ledger/sequence.postgres.js';
-import { type ContractFilter, type ContractItem, toItems, where } from './contracts.postgres.js';
+import { type ContractFilter, type ContractItem, contractHalves, toItems, where } from './contracts.postgres.js';
 import { parseCursor } from './cursor.js';
 import { Sessions } from './sessions.postgres.js';
 
@@ -153,16 +152,8 @@ export class GetContractHandler implements IQueryHandler<GetContract> {
   constructor(private readonly db: Database) {}
 
   async execute({ tenant, id }: GetContract) {
-    const found = await eventById(this.db, id);
-    const request = found?.type === 'contract.response' ? await eventById(this.db, found.in_reply_to!) : found;
-    if (request?.type !== 'contract.request' || !request.stream.startsWith(`${tenant}/`)) {
-      throw new OrchestratorError('not_found', `there is no contract ${id}`);
-    }
-    const response = await this.db.query<EventRow>(
-      `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.in_reply_to = $1 AND e.type = 'contract.response'`,
-      [request.event_id],
-    );
-    const [first, second] = await toItems(this.db, [request, ...response]);
+    const { request, response } = await contractHalves(this.db, tenant, id);
+    const [first, second] = await toItems(this.db, response ? [request, response] : [request]);
     return { request: first!, response: second ?? null };
   }
 }

@@ -23,6 +23,7 @@ export interface Turn {
 /** Ends of a call in which the agent was not heard, or not to the end: they leave the conversation where it stood. */
 const UNHEARD: readonly string[] = [
   'invalid_input',
+  'agent_busy',
   'agent_threw',
   'agent_timeout',
   'agent_unreachable',

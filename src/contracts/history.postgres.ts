@@ -41,16 +41,24 @@ async function turnsOf(tx: Tx, stream: string, agent: string): Promise<Turn[]> {
   return rows.map((e) => ({ response: e.event_id, code: e.error_code, continuation: disclosedValues(left.get(e.id))['continuation'] }));
 }
 
-/** The latest contracts of these streams (oldest stream first) that have ended, the one that ended last first. */
-export async function historyOf(tx: Tx, streams: readonly string[], most: number): Promise<PastContract[]> {
+/**
+ * The latest contracts of these streams (oldest stream first) that have ended, the one that ended last first. `before`: only what stood in the
+ * last stream before this seq.
+ */
+export async function historyOf(
+  tx: Tx,
+  streams: readonly string[],
+  most: number,
+  before = Number.MAX_SAFE_INTEGER,
+): Promise<PastContract[]> {
   const responses: EventRow[] = [];
-  for (const stream of streams.toReversed()) {
+  for (const [i, stream] of streams.toReversed().entries()) {
     if (responses.length >= most) break;
     responses.push(
       ...(await tx.named<EventRow>(
         'latest_responses',
-        `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.stream = $1 AND e.type = 'contract.response' ORDER BY e.seq DESC LIMIT $2`,
-        [stream, most - responses.length],
+        `SELECT ${EVENT_COLUMNS} FROM event e WHERE e.stream = $1 AND e.type = 'contract.response' AND e.seq < $3 ORDER BY e.seq DESC LIMIT $2`,
+        [stream, most - responses.length, i === 0 ? before : Number.MAX_SAFE_INTEGER],
       )),
     );
   }

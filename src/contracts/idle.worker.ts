@@ -44,6 +44,7 @@ export class IdleSessions implements Worker {
             AND NOT EXISTS (SELECT 1 FROM event c WHERE c.stream = s.stream AND c.type = 'session.closed') LIMIT 500`,
         [this.idleSeconds],
       );
+      let wrong: string | null = null;
       for (const { stream } of idle) {
         await this.contracts.seal(stream, 'idle', false).then(
           () => {
@@ -51,11 +52,11 @@ export class IdleSessions implements Worker {
           },
           (error: Error) => {
             const raced = error instanceof OrchestratorError && (error.code === 'session_busy' || error.code === 'session_closed');
-            if (!raced) throw error;
+            if (!raced) wrong = error.message; // the others go on
           },
         );
       }
-      this.lastError = null;
+      this.lastError = wrong;
     } catch (error) {
       this.lastError = (error as Error).message;
     }

@@ -23,15 +23,20 @@ export interface SessionRow {
 }
 
 export class Sessions {
-  private readonly known = new LRUCache<string, SessionStream>({ max: 20_000 });
+  private readonly names = new LRUCache<string, SessionStream>({ max: 20_000 });
   private readonly asking = new Map<string, Promise<SessionStream>>();
 
   constructor(private readonly db: Database) {}
 
+  /** The session's stream as this process last saw it. A name that moved on since then is refused by the append. */
+  known(tenant: string, name: string): SessionStream | undefined {
+    return this.names.get(`${tenant}/${name}`);
+  }
+
   /** The session's stream; a new one, not yet written anywhere, if the name is free. Callers at the same time get the same. */
   resolve(tenant: string, name: string): Promise<SessionStream> {
     const key = `${tenant}/${name}`;
-    const known = this.known.get(key);
+    const known = this.names.get(key);
     if (known) return Promise.resolve(known);
     const asking =
       this.asking.get(key) ??
@@ -57,18 +62,25 @@ export class Sessions {
 
   /** Another replica gave the name to another stream. */
   forget(tenant: string, name: string): void {
-    this.known.delete(`${tenant}/${name}`);
+    this.names.delete(`${tenant}/${name}`);
+  }
+
+  /** The sessions of these streams were erased: nothing here knows their names any more. */
+  forgetStreams(streams: readonly string[]): void {
+    if (streams.length === 0) return;
+    const erased = new Set(streams);
+    for (const [key, { stream }] of this.names) if (erased.has(stream)) this.names.delete(key);
   }
 
   /** Idleness closed `closed`: the next event under this name opens a new stream whose first cause is the old seal. */
   reopen(tenant: string, name: string, closed: { stream: string; seal: Seal }): void {
     const key = `${tenant}/${name}`;
-    if (this.known.get(key)?.stream !== closed.stream) return; // somebody did it already
+    if (this.names.get(key)?.stream !== closed.stream) return; // somebody did it already
     this.remember(key, fresh(tenant, name, { stream: closed.stream, seal: closed.seal.event }));
   }
 
   private remember(key: string, session: SessionStream): SessionStream {
-    this.known.set(key, session);
+    this.names.set(key, session);
     return session;
   }
 }

@@ -4,8 +4,10 @@ import type { Follower } from '../ledger/follow.worker.js';
 import type { SequencedColumns } from '../ledger/read.postgres.js';
 import { tally } from './tally.js';
 
+const TALLIES = 'tallies';
+
 export class Tallies implements Follower {
-  readonly name = 'tallies';
+  readonly name = TALLIES;
 
   async handle(events: readonly SequencedColumns[], tx: Tx): Promise<void> {
     const { contracts, sessions } = tally(events);
@@ -56,6 +58,20 @@ export async function contractTotals(tx: Tx, tenant: string | null): Promise<Con
     total_contracts: requested,
     by_status: { pending: requested - completed - failed - cancelled, completed, failed, cancelled },
   };
+}
+
+/** Of all tenants, as of now: what the follower has counted, and what it has not come to. */
+export async function openSessions(tx: Tx): Promise<number> {
+  const opened = (event: string) => `(${event}.seq = 1)::int - (${event}.type = 'session.closed')::int`;
+  const session = `stream LIKE '%/session/%'`;
+  const [row] = await tx.query<{ n: number }>(
+    `SELECT (SELECT coalesce(sum(CASE state WHEN 'opened' THEN n ELSE -n END), 0) FROM session_tally)::bigint
+          + (SELECT coalesce(sum(${opened('e')}), 0) FROM leaf l CROSS JOIN LATERAL (SELECT stream, seq, type FROM event WHERE id = l.event OFFSET 0) e
+              WHERE l.idx > (SELECT cursor FROM follower WHERE name = $1) AND e.${session})
+          + (SELECT coalesce(sum(${opened('e')}), 0) FROM pending p JOIN event e ON e.id = p.id WHERE e.${session}) AS n`,
+    [TALLIES],
+  );
+  return Number(row!.n);
 }
 
 export interface AgentTotals {
