@@ -17,6 +17,7 @@ export default class ExampleAgent extends Agent {
         input_schema: text,
         output_schema: message,
         examples: [{ text: 'Hello, world!' }],
+        replay_safe: true,
       },
       {
         name: 'uppercase',
@@ -24,6 +25,7 @@ export default class ExampleAgent extends Agent {
         input_schema: text,
         output_schema: message,
         examples: [{ text: 'hello' }],
+        replay_safe: true,
       },
     ],
   };

@@ -1,72 +1,39 @@
 /**
- * Which agent gets the task, and why. Pure: the registry as it is now comes in, a decision that can be recorded comes out.
+ * Which agent gets the task, and why. Pure: everything that decides comes in, a decision that can be recorded comes out, and the same in
+ * gives the same out. Where a language model is to be asked that is what comes out; called again with what it said, the decision.
  */
 import type { RegisteredAgent } from '../agents/directory.js';
-import type { JsonValue } from '../kernel/json.js';
+import { type Ask, type Decision, decision, type Knowledge, list, nobody, type Question } from './decision.js';
+import { byMessage } from './message.js';
+import type { Reply } from './model-answer.js';
 
-export interface Wish {
-  readonly capability?: string | undefined;
-  readonly agent_id?: string | undefined;
+export function route(question: Question, knowledge: Knowledge, reply?: Reply): Decision | Ask {
+  if (question.agent_id !== undefined) return byAgent(question.agent_id, question, knowledge, reply);
+  if (question.capability !== undefined) return byCapability(question.capability, question, knowledge);
+  return byMessage(question.message ?? '', question, knowledge, { reply });
 }
 
-export interface Directory {
-  get(agentId: string): RegisteredAgent | undefined;
-  offering(capability: string): readonly RegisteredAgent[];
-  capabilities(): string[];
-}
-
-export interface Decision {
-  readonly agent: RegisteredAgent | null;
-  /** Registered name of the capability, null if nobody offers it. */
-  readonly capability: string | null;
-  /** In words, why there is no agent; null if there is one. */
-  readonly refused: string | null;
-  /** The evidence, recorded as payload `routing`. */
-  readonly evidence: JsonValue;
-}
-
-const MOST_NAMED = 20;
-
-export function route(wish: Wish, directory: Directory): Decision {
-  return wish.agent_id === undefined ? byCapability(wish.capability ?? '', directory) : byAgent(wish.agent_id, wish.capability, directory);
-}
-
-function byCapability(capability: string, directory: Directory): Decision {
-  const offering = directory.offering(capability);
-  const candidates = offering.filter((c) => c.status !== 'stopped');
-  // Who is unwell is asked only where nobody else is left: what is known of him may be a moment old.
-  const agent = candidates.find((c) => c.status === 'available') ?? candidates[0] ?? null;
-  const evidence = { method: 'capability', candidates: candidates.map((c) => c.description.agent_id) };
-  if (agent) return { agent, capability, refused: null, evidence };
-  if (offering.length > 0) {
-    const stopped = list(offering.map((c) => c.description.agent_id));
-    return { agent: null, capability: null, refused: `everybody who offers "${capability}" is stopped: ${stopped}`, evidence };
-  }
-  const known = directory.capabilities();
+function byCapability(capability: string, question: Question, knowledge: Knowledge): Decision {
+  const offering = knowledge.directory.offering(capability);
+  if (offering.length > 0) return decision(offering, capability, question, { knowledge, method: 'capability' });
+  const known = knowledge.directory.capabilities();
   const offered = known.length > 0 ? `offered are ${list(known)}` : 'no agent is registered';
-  return { agent: null, capability: null, refused: `no agent offers the capability "${capability}"; ${offered}`, evidence };
+  return nobody(`no agent offers the capability "${capability}"; ${offered}`, { method: 'capability', knowledge });
 }
 
-function byAgent(agentId: string, capability: string | undefined, directory: Directory): Decision {
-  const agent = directory.get(agentId) ?? null;
-  const evidence = { method: 'agent_id', candidates: agent ? [agentId] : [] };
-  if (!agent) return { agent, capability: null, refused: `there is no agent "${agentId}"`, evidence };
-  if (agent.status === 'stopped') return { agent: null, capability: null, refused: `agent "${agentId}" is stopped`, evidence };
+function byAgent(agentId: string, question: Question, knowledge: Knowledge, reply: Reply | undefined): Decision | Ask {
+  const agent = knowledge.directory.get(agentId);
+  if (!agent) return nobody(`there is no agent "${agentId}"`, { method: 'agent_id', knowledge });
   const offered = agent.description.capabilities.map((c) => c.name);
-  const wanted = capability ?? (offered.length === 1 ? offered[0]! : undefined);
-  if (wanted === undefined) {
-    return { agent: null, capability: null, refused: `agent "${agentId}" has several capabilities, name one: ${list(offered)}`, evidence };
-  }
-  if (!offered.includes(wanted)) {
-    return {
-      agent: null,
-      capability: null,
-      refused: `agent "${agentId}" does not offer "${wanted}"; it offers ${list(offered)}`,
-      evidence,
-    };
-  }
-  return { agent, capability: wanted, refused: null, evidence };
+  const wanted = question.capability ?? (offered.length === 1 ? offered[0]! : undefined);
+  if (wanted !== undefined && offered.includes(wanted)) return decision([agent], wanted, question, { knowledge, method: 'agent_id' });
+  if (wanted === undefined && question.message !== undefined) return byMessage(question.message, question, knowledge, { reply, agent });
+  if (isStopped(agent)) return decision([agent], wanted ?? '', question, { knowledge, method: 'agent_id' });
+  const why =
+    wanted === undefined
+      ? `agent "${agentId}" has several capabilities, name one: ${list(offered)}`
+      : `agent "${agentId}" does not offer "${wanted}"; it offers ${list(offered)}`;
+  return nobody(why, { method: 'agent_id', knowledge, candidates: [agentId] });
 }
 
-const list = (names: string[]) =>
-  names.slice(0, MOST_NAMED).join(', ') + (names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '');
+const isStopped = ({ status }: RegisteredAgent) => status === 'stopped' || status === 'retired';
