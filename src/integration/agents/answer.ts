@@ -5,6 +5,9 @@ import type { JsonValue } from '../../kernel/json.js';
 /** Of an answer as JSON text, wherever the agent is. Recorded it may be a few times as long, which the ledger holds. */
 export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
+/** Any JSON that has been through parseJson: nobody looks into it twice. */
+export const Json = z.custom<JsonValue>((value) => value !== undefined);
+
 const AgentAnswerSchema = z.discriminatedUnion('success', [
   z.object({ success: z.literal(true), data: z.custom<JsonValue>().optional() }),
   z.object({ success: z.literal(false), error: z.string().optional(), data: z.custom<JsonValue>().optional() }),

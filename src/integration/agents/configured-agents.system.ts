@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { Agent, AgentDescription } from '../../agents/agent.js';
 import type { AgentProtocol } from '../../agents/agent-protocol.js';
 import { AgentSource, type ConfiguredAgent, type Sources } from '../../agents/agent-source.js';
-import { Registration } from '../../agents/registration.js';
+import { AgentLimits, Registration } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
 import { InProcessClient, textOf } from './in-process.client.js';
@@ -18,7 +18,7 @@ const LOAD_MS = 30_000;
 /** MCP servers may be started by us, so their entries say more than an address. */
 const MCP = 'mcp';
 
-const Module = z.strictObject({ module: z.string().min(1) });
+const Module = z.strictObject({ module: z.string().min(1), ...AgentLimits.shape });
 const Remote = Registration.omit({ lease_seconds: true }).required({ endpoint: true }).strict();
 const Addresses = z.array(Registration.shape.endpoint.unwrap()).max(1000).default([]);
 const AgentsFile = z.strictObject({
@@ -67,7 +67,11 @@ export class ConfiguredAgents extends AgentSource {
 
   /** null: left out, as the log says. */
   private async agent(entry: Entry, at: string): Promise<ConfiguredAgent | null> {
-    if ('module' in entry) return this.inProcess(this.check(Module, entry, at).module);
+    if ('module' in entry) {
+      const { module, ...limits } = this.check(Module, entry, at);
+      const agent = await this.inProcess(module);
+      return { ...agent, description: { ...agent.description, ...limits } };
+    }
     const where = typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : at;
     if (entry['protocol'] === MCP) return mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log);
     const spoken = this.protocols.find(({ name }) => name === (entry['protocol'] ?? 'http'));

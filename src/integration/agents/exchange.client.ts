@@ -6,11 +6,13 @@ import { OrchestratorError } from '../../kernel/errors.js';
 export interface Exchange {
   /** Where to, for a dispatcher that reaches more than one. */
   readonly origin?: string;
-  readonly method: 'GET' | 'POST';
+  readonly method: Dispatcher.HttpMethod;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: string;
   readonly maxBytes: number;
+  /** Hears the head before the body comes. True: that was all, the rest is not read. What it throws ends the exchange. */
+  readonly onHead?: (head: HttpHead) => boolean;
   /** Hears the body while it comes; it is still collected. What it throws ends the exchange. */
   readonly onData?: (chunk: Buffer, head: HttpHead) => void;
 }
@@ -28,10 +30,17 @@ export interface HttpAnswer extends HttpHead {
  * Rejects with `payload_too_large` as soon as the answer is, and with undici's errors. `dispatch` rather than `request`: the answer is wanted
  * whole, and a stream around it costs as much as the call itself.
  */
-export function exchange(pool: Dispatcher, { maxBytes, onData, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
+export function exchange(pool: Dispatcher, { maxBytes, onHead, onData, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const body = new Body(maxBytes);
     let head: HttpHead = { status: 0, headers: {} };
+    const heard = (controller: Dispatcher.DispatchController, hear: () => void) => {
+      try {
+        hear();
+      } catch (error) {
+        controller.abort(error as Error);
+      }
+    };
     stop.onStop(reject); // at once, even while it waits for a connection
     pool.dispatch(
       { headersTimeout: 0, bodyTimeout: 0, ...request },
@@ -39,17 +48,19 @@ export function exchange(pool: Dispatcher, { maxBytes, onData, ...request }: Exc
         onRequestStart(controller) {
           stop.onStop((why) => controller.abort(why)); // also what was stopped before it started
         },
-        onResponseStart(_controller, status, headers) {
+        onResponseStart(controller, status, headers) {
           head = { status, headers };
+          if (!onHead || status < 200) return; // what goes before the head
+          heard(controller, () => {
+            if (!onHead(head)) return;
+            resolve({ ...head, bytes: body.bytes() });
+            controller.abort(new Error('enough was heard'));
+          });
         },
         onResponseData(controller, chunk) {
           if (!body.add(chunk))
             return controller.abort(new OrchestratorError('payload_too_large', `the agent answered more than ${maxBytes} bytes`));
-          try {
-            onData?.(chunk, head);
-          } catch (error) {
-            controller.abort(error as Error);
-          }
+          if (onData) heard(controller, () => onData(chunk, head));
         },
         onResponseEnd() {
           resolve({ ...head, bytes: body.bytes() });

@@ -29,6 +29,7 @@ const Capabilities = z.object({
         output_schema: z.record(z.string(), z.json()).nullish(),
         tags: z.array(Text).nullish(),
         examples: z.array(z.json()).nullish(),
+        idempotent: z.boolean().nullish(),
       }),
     )
     .min(1)
@@ -85,12 +86,13 @@ function describe(said: z.output<typeof Capabilities>, endpoint: string): AgentD
     name: name.slice(0, 200),
     ...(said.description !== undefined && { description: said.description }),
     ...(said.version !== undefined && { version: said.version }),
-    capabilities: said.capabilities.map(({ input_schema, output_schema, tags, examples, ...rest }) => ({
+    capabilities: said.capabilities.map(({ input_schema, output_schema, tags, examples, idempotent, ...rest }) => ({
       ...rest,
       ...(input_schema && { input_schema }),
       ...(output_schema && { output_schema }),
       ...(tags && { tags }),
       ...(examples && { examples }),
+      ...(idempotent && { idempotent }),
     })),
   };
 }

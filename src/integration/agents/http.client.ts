@@ -10,6 +10,7 @@ import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { traceHeaders } from '../../kernel/trace.js';
 import { MAX_ANSWER_BYTES, rawOf, readAnswer } from './answer.js';
 import { exchange, type HttpAnswer, type HttpHead } from './exchange.client.js';
+import { neverSent, turnedAway } from './fault.js';
 
 const CONNECT_MS = 5000;
 const HEALTH_MS = 5000;
@@ -45,12 +46,10 @@ export class HttpClient extends AgentClient {
   }
 
   async call(task: Task, { stop, trace }: CallOptions): Promise<Answer> {
-    const headers = {
-      'content-type': 'application/json',
-      accept: 'application/json',
-      'idempotency-key': task.task_id,
-      ...traceHeaders(trace, task.task_id),
-    };
+    const headers = traceHeaders(trace, task.task_id);
+    headers['content-type'] = 'application/json';
+    headers['accept'] = 'application/json';
+    headers['idempotency-key'] = task.task_id;
     const path = `${this.path}/execute`;
     let answer: HttpAnswer;
     try {
@@ -102,24 +101,26 @@ export class HttpClient extends AgentClient {
   }
 }
 
-/** No answer, or not one that HTTP allows. */
+/** No answer, or not one that could be read to its end. */
 export function broken(error: unknown): Failure {
   const { code, message } = error as { code?: string; message: string };
-  if (code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message };
+  const failure = (as: Failure['code'], what = message): Failure => ({ success: false, code: as, message: what });
+  if (code === 'payload_too_large') return failure('agent_response_too_large');
   if (code === 'UND_ERR_HEADERS_OVERFLOW')
-    return {
-      success: false,
-      code: 'agent_response_too_large',
-      message: `the agent answered more than ${MAX_HEADER_BYTES} bytes of header`,
-    };
-  if (error instanceof errors.HTTPParserError) return { success: false, code: 'agent_invalid_response', message };
-  return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(error)}` };
+    return failure('agent_response_too_large', `the agent answered more than ${MAX_HEADER_BYTES} bytes of header`);
+  const unreadable = code === 'invalid_json' || code === 'agent_not_understood' || error instanceof errors.HTTPParserError;
+  if (unreadable) return failure('agent_invalid_response');
+  const why = error instanceof OrchestratorError ? message : `no answer from the agent: ${reason(error)}`;
+  const unreachable = failure('agent_unreachable', why);
+  return neverSent(error) ? { ...unreachable, fault: { untouched: true } } : unreachable;
 }
 
 /** An answer that is not even looked into. */
-function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'message'> | null {
+function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'message' | 'fault'> | null {
+  const busy = turnedAway(status, headers['retry-after'], Date.now());
+  if (busy) return busy;
   const invalid = (message: string) => ({ code: 'agent_invalid_response' as const, message });
-  if (status >= 500) return { code: 'agent_failed', message: `the agent answered HTTP ${status}` };
+  if (status >= 500) return { code: 'agent_failed', message: `the agent answered HTTP ${status}`, fault: { broke: true } };
   const moved = redirect({ status, headers });
   if (moved) return invalid(moved);
   if (status !== 200) return invalid(`the agent answered HTTP ${status}, expected 200`);
@@ -128,7 +129,7 @@ function refused({ status, headers }: HttpAnswer): Pick<Failure, 'code' | 'messa
 }
 
 export function redirect({ status, headers: { location } }: HttpHead): string | null {
-  if (status < 300 || status >= 400 || location === undefined) return null;
+  if (status < 300 || status >= 400 || status === 304 || location === undefined) return null;
   return `the agent answered HTTP ${status} and redirects to ${String(location).slice(0, MAX_SHOWN)}; redirects are not followed, make that its endpoint`;
 }
 
@@ -136,6 +137,13 @@ export function encoded({ headers: { 'content-encoding': encoding } }: HttpHead)
   if (encoding === undefined || encoding === 'identity') return null;
   return `the agent answered with content-encoding ${String(encoding).slice(0, MAX_SHOWN)}, which nobody asked for; answer without`;
 }
+
+/** Without parameters; '' if it says none. */
+export const mediaType = ({ headers }: HttpHead): string =>
+  String(headers['content-type'] ?? '')
+    .split(';', 1)[0]!
+    .trim()
+    .toLowerCase();
 
 export const reason = (error: unknown): string => {
   const { code, message } = error as { code?: string; message?: string };

@@ -1,12 +1,14 @@
 /**
  * The way out to addresses that strangers gave us: registrations, cards, registries, webhooks. A name is resolved once per connection and the
- * connection goes to the address that was looked at, so a name that changes its mind (DNS rebinding) gains nothing. Redirects are refused,
- * answers are bounded.
+ * connection goes to one of the addresses that were looked at, so a name that changes its mind (DNS rebinding) gains nothing. A connection that
+ * stands is not looked at again. Redirects are refused, answers are bounded.
  */
+import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { Agent, buildConnector } from 'undici';
 import { OrchestratorError } from '../../kernel/errors.js';
+import { type Fetch, fetchOver, type Hearing } from './fetch.client.js';
 
 /** Cloud metadata, other link-local things, multicast, "this network" and broadcast: no agent lives there. */
 const NEVER = blockList(
@@ -19,7 +21,9 @@ const PRIVATE = blockList(
   ['fc00::/7', '64:ff9b::/96'],
 );
 
+/** To all addresses of a name together, and to one of them while there are others. */
 const CONNECT_MS = 5000;
+const ATTEMPT_MS = 1000;
 const KEEP_ALIVE_MS = 10_000;
 
 /** Which networks beside the public ones may be reached: `loopback`, `private`, or ranges such as 10.1.0.0/16. */
@@ -32,7 +36,10 @@ export class Outgoing {
   /** The same as a pool for any number of addresses. */
   readonly dispatcher: Agent;
 
-  constructor(networks: readonly string[]) {
+  constructor(
+    networks: readonly string[],
+    private readonly addressesOf: (name: string) => Promise<LookupAddress[]> = (name) => lookup(name, { all: true }),
+  ) {
     this.loopback = networks.includes('loopback');
     this.privately = networks.includes('private');
     const ranges = networks.filter((n) => n.includes('/'));
@@ -40,16 +47,22 @@ export class Outgoing {
       ranges.filter((r) => r.includes('.')),
       ranges.filter((r) => !r.includes('.')),
     );
-    const connect = buildConnector({ timeout: CONNECT_MS });
-    this.connect = (options, done) => {
-      this.resolve(options.hostname).then(
-        // The certificate is still checked against the name; an address has none.
-        (address) => {
-          const servername = options.servername || (isIP(nameOf(options.hostname)) ? undefined : options.hostname);
-          connect({ ...options, hostname: address, ...(servername !== undefined && { servername }) }, done);
-        },
-        (error: Error) => done(error, null),
+    // Names are looked up here, and Node tries what is found one after the other. Addresses it does not look up.
+    const looksUp: LookupFunction = (name, _options, done) =>
+      void this.resolve(name).then(
+        (found) => done(null, found),
+        (error: Error) => done(error, []),
       );
+    const connect = buildConnector({
+      timeout: CONNECT_MS,
+      lookup: looksUp,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: ATTEMPT_MS,
+    });
+    this.connect = (options, done) => {
+      const hostname = nameOf(options.hostname);
+      if (isIP(hostname) && !this.allows(hostname)) return done(barred(hostname, [hostname]), null);
+      connect({ ...options, hostname }, (error, socket) => (error ? done(inWords(error), null) : done(null, socket)));
     };
     // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
     this.dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, connect: this.connect });
@@ -57,50 +70,33 @@ export class Outgoing {
 
   /** Throws `address_refused` unless the address is http or https and leads where agents may live. */
   async check(url: string): Promise<void> {
-    const parsed = URL.parse(url);
-    if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) throw refused(`"${shown(url)}" is no http or https URL`);
-    if (parsed.username || parsed.password) throw refused(`"${parsed.origin}" carries a user or password; leave them out`);
-    await this.resolve(parsed.hostname);
+    await this.resolve(nameOf(httpUrl(url).hostname));
   }
 
   /** `fetch` for SDKs: the way out as above, at most `maxBytes` of answer, no redirects. */
-  fetch(maxBytes: number): typeof globalThis.fetch {
-    return (async (input: string | URL, init: RequestInit = {}) => {
-      const url = String(input instanceof Request ? input.url : input);
-      await this.check(url);
-      const answer = await undiciFetch(url, { ...(init as object), redirect: 'manual', dispatcher: this.dispatcher });
-      if (answer.status >= 300 && answer.status < 400 && answer.status !== 304) {
-        await answer.body?.cancel();
-        throw refused(
-          `${new URL(url).origin} redirects to ${shown(answer.headers.get('location') ?? 'nowhere')}; redirects are not followed`,
-        );
-      }
-      const body = answer.body?.pipeThrough(atMost(maxBytes)) ?? null;
-      return new Response(body as ReadableStream | null, {
-        status: answer.status,
-        statusText: answer.statusText,
-        headers: Object.fromEntries(answer.headers),
-      });
-    }) as typeof globalThis.fetch;
+  fetch(maxBytes: number, hear: Hearing = {}): Fetch {
+    return async (input, init = {}) => fetchOver(this.dispatcher, httpUrl(String(input)), { init, maxBytes, hear });
   }
 
   close(): Promise<void> {
     return this.dispatcher.destroy();
   }
 
-  /** The address to connect to. */
-  private async resolve(hostname: string): Promise<string> {
-    const host = nameOf(hostname);
-    const addresses = isIP(host) ? [host] : (await this.addressesOf(host)).map(({ address }) => address);
-    const allowed = addresses.find((address) => this.allows(address));
-    if (allowed === undefined)
-      throw refused(`${host} is at ${addresses.join(', ')}, where no agent may be; AGENT_NETWORKS says which networks are allowed`);
-    return allowed;
+  /** The addresses that may be connected to; there is one at least. */
+  private async resolve(host: string): Promise<LookupAddress[]> {
+    const family = isIP(host);
+    const found = family > 0 ? [{ address: host, family }] : await this.lookedUp(host);
+    const allowed = found.filter(({ address }) => this.allows(address));
+    if (allowed.length > 0) return allowed;
+    throw barred(
+      host,
+      found.map(({ address }) => address),
+    );
   }
 
-  private async addressesOf(host: string) {
+  private async lookedUp(host: string): Promise<LookupAddress[]> {
     try {
-      return await lookup(host, { all: true });
+      return await this.addressesOf(host);
     } catch (error) {
       throw new OrchestratorError('agent_unreachable', `the name ${host} cannot be resolved: ${(error as NodeJS.ErrnoException).code}`, {
         cause: error,
@@ -132,16 +128,21 @@ function cidr(range: string): [string, number] {
 const inside = (list: BlockList, address: string) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 
 const nameOf = (hostname: string) => hostname.replace(/^\[|\]$/g, '');
-const shown = (text: string) => text.slice(0, 200);
-const refused = (why: string) => new OrchestratorError('address_refused', why);
 
-function atMost(maxBytes: number): TransformStream<Uint8Array, Uint8Array> {
-  let size = 0;
-  return new TransformStream({
-    transform(chunk, controller) {
-      size += chunk.length;
-      if (size > maxBytes) controller.error(new OrchestratorError('payload_too_large', `the answer has more than ${maxBytes} bytes`));
-      else controller.enqueue(chunk);
-    },
-  });
+function httpUrl(url: string): URL {
+  const parsed = URL.parse(url);
+  if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) throw refused(`"${url.slice(0, 200)}" is no http or https URL`);
+  if (parsed.username || parsed.password) throw refused(`"${parsed.origin}" carries a user or password; leave them out`);
+  return parsed;
+}
+
+const refused = (why: string) => new OrchestratorError('address_refused', why);
+const barred = (host: string, addresses: readonly string[]) =>
+  refused(`${host} is at ${addresses.join(', ')}, where no agent may be; AGENT_NETWORKS says which networks are allowed`);
+
+/** Where several addresses were tried Node's error has no words of its own. */
+function inWords(error: Error & { errors?: readonly Error[]; code?: string }): Error {
+  if (!error.errors) return error;
+  const message = error.errors.map((each) => each.message).join('; ');
+  return Object.assign(new Error(message, { cause: error }), { code: error.code, syscall: 'connect' });
 }

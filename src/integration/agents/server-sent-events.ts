@@ -1,26 +1,27 @@
 /** Takes a text/event-stream apart. Only `data` is of interest: what agents send names its kind inside. */
-export class EventStream {
-  private line = '';
-  private data: string[] = [];
-  /** A carriage return at the end of a chunk may be half of a line end. */
-  private afterReturn = false;
+import { createParser } from 'eventsource-parser';
+import { OrchestratorError } from '../../kernel/errors.js';
 
-  /** The data of each event that this text completes. What stands unfinished at the end of a stream is no event. */
-  add(text: string): string[] {
-    const events: string[] = [];
-    const fresh = this.afterReturn && text.startsWith('\n') ? text.slice(1) : text;
-    if (text !== '') this.afterReturn = text.endsWith('\r');
-    const [first, ...more] = fresh.split(/\r\n|\n|\r/);
-    this.line += first!;
-    for (const next of more) {
-      this.end(events);
-      this.line = next;
-    }
-    return events;
-  }
+export interface EventFeed {
+  /** `hear` is called for each event that this completes; what it throws is thrown here. */
+  add(chunk: Uint8Array): void;
+  /** What stands unfinished at the end is no event by the book. Some read it all the same: this is for those who hear on behalf of others. */
+  end(): void;
+}
 
-  private end(events: string[]): void {
-    if (this.line.startsWith('data:')) this.data.push(this.line.slice(this.line[5] === ' ' ? 6 : 5));
-    else if (this.line === '' && this.data.length > 0) events.push(this.data.splice(0).join('\n'));
+export function eventFeed(hear: (data: string) => void): EventFeed {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const parser = createParser({ onEvent: ({ data }) => hear(data) });
+  return {
+    add: (chunk) => parser.feed(textOf(decoder, chunk)),
+    end: () => parser.feed('\n'),
+  };
+}
+
+function textOf(decoder: InstanceType<typeof TextDecoder>, chunk: Uint8Array): string {
+  try {
+    return decoder.decode(chunk, { stream: true });
+  } catch {
+    throw new OrchestratorError('invalid_json', 'the agent streams what is not UTF-8', { cause: chunk });
   }
 }

@@ -6,7 +6,8 @@ const count = z.number().int().nonnegative();
 export const TokenCount = z.object({ input_tokens: count });
 
 export const AnthropicAnswer = z.object({
-  content: z.array(z.object({ type: z.string(), text: z.string().optional() })),
+  model: z.string().optional(),
+  content: z.array(z.object({ type: z.string(), text: z.string().optional(), name: z.string().optional(), input: z.unknown().optional() })),
   stop_reason: z.string().nullable(),
   usage: z.object({
     input_tokens: count,

@@ -13,6 +13,11 @@ export interface MemAgentAt {
   readonly compress: boolean;
 }
 
+/** A session that lost a block, or all of it: it is deleted there, and made anew for the next block. */
+export interface Forgetting {
+  readonly forget: readonly string[];
+}
+
 /** What one block comes to. */
 export interface Delivery {
   readonly session: string;
@@ -73,6 +78,15 @@ export class MemAgentClient {
     return ok(answer.status) ? 'delivered' : refusedOr(answer, 'to compress the session');
   }
 
+  /** A session it does not know is forgotten already. */
+  async forget({ forget }: Forgetting, signal: AbortSignal): Promise<'delivered' | { refused: string }> {
+    for (const session of forget) {
+      const answer = await this.ask('DELETE', `/v1/session/${encodeURIComponent(session)}`, signal);
+      if (answer.status !== 404 && !ok(answer.status)) return refusedOr(answer, 'to delete a session');
+    }
+    return 'delivered';
+  }
+
   /** Only spares repetitions: whatever cannot be understood counts as nothing known. */
   private async notesOf(path: string, signal: AbortSignal): Promise<Set<string>> {
     const { status, data } = await this.ask('GET', `${path}/memory-block`, signal);
@@ -86,7 +100,7 @@ export class MemAgentClient {
     );
   }
 
-  private async ask(method: 'GET' | 'POST', url: string, signal: AbortSignal, more: { data?: object; timeout?: number } = {}) {
+  private async ask(method: 'GET' | 'POST' | 'DELETE', url: string, signal: AbortSignal, more: { data?: object; timeout?: number } = {}) {
     try {
       return await this.http.request<unknown>({ method, url, signal, timeout: TIMEOUT_MS, ...more });
     } catch (error) {

@@ -15,6 +15,7 @@
  * say "I have that already": whoever dedupes answers 200.
  */
 import { z } from 'zod';
+import { retryAfterMs } from '../retry-after.js';
 
 export type Verdict = { readonly taken: true } | Refused | Trouble;
 
@@ -39,8 +40,6 @@ export interface HttpAnswer {
 const Ok = z.looseObject({ status: z.literal('ok') });
 const Health = z.looseObject({ status: z.string() });
 
-/** A peer that asks for more is looked after sooner. */
-const MOST_WAIT_MS = 5 * 60_000;
 const NOBODY_ENTERS = [401, 402, 403, 407, 511];
 const PASSING = [408, 421, 425, 429];
 const NEVER = [501, 505];
@@ -49,7 +48,7 @@ export const trouble = (what: string, wait = 0): Trouble => ({ trouble: what, wa
 
 export function verdictOf(answer: HttpAnswer, now: number): Verdict {
   const { status } = answer;
-  const wait = waitOf(answer.retryAfter, now);
+  const wait = retryAfterMs(answer.retryAfter, now);
   if (status >= 200 && status < 300) return fits(Ok, answer) ? { taken: true } : notTrace(status);
   if (status >= 300 && status < 400)
     return trouble(`HTTP ${status}: redirects are not followed; set TRACE_URL to where it leads, if that is right`);
@@ -62,7 +61,7 @@ export function verdictOf(answer: HttpAnswer, now: number): Verdict {
 export function healthOf(answer: HttpAnswer, now: number): { taken: true } | Trouble {
   if (answer.status === 200 && fits(Health, answer)) return { taken: true };
   if (answer.status < 300 || answer.status === 404 || answer.status === 405) return notTrace(answer.status);
-  return trouble(`HTTP ${answer.status} from /v1/health`, waitOf(answer.retryAfter, now));
+  return trouble(`HTTP ${answer.status} from /v1/health`, retryAfterMs(answer.retryAfter, now));
 }
 
 const notTrace = (status: number) => trouble(`HTTP ${status}, but not as Trace answers: is TRACE_URL right?`);
@@ -75,11 +74,4 @@ export function jsonOf(body: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** RFC 9110: seconds, or a date. */
-function waitOf(header: string | undefined, now: number): number {
-  if (header === undefined) return 0;
-  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
-  return Number.isFinite(wait) ? Math.min(MOST_WAIT_MS, Math.max(0, wait)) : 0;
 }

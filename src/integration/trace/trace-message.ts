@@ -1,11 +1,12 @@
 /** What Trace is told of a contract: one event for each half, and one node of the call tree for each REQUEST. */
+import type { ToldErasure } from '../../contracts/told-erasure.js';
 import type { JsonValue } from '../../kernel/json.js';
 
 /** The follower's name in the ledger. */
 export const TRACE = 'trace';
 
 export interface TraceEvent {
-  readonly event_type: 'contract.request' | 'contract.response';
+  readonly event_type: 'contract.request' | 'contract.response' | 'payload.erased';
   readonly data: Readonly<Record<string, JsonValue>>;
 }
 
@@ -96,6 +97,28 @@ export function traceMessage(of: Forwarded): TraceMessage {
     event: { event_type: request ? 'contract.request' : 'contract.response', data },
     node: request ? { session_id: sid, node_id: contract, parent_id: of.parent, modifiers: {}, metadata } : null,
   };
+}
+
+/** Trace knows no way to delete: it is told, and what it does is its own. null: it was never told of anything that goes. */
+export function erasureMessage(
+  event: Pick<Forwarded, 'event_id' | 'seq' | 'time' | 'hash' | 'idx' | 'stream'>,
+  of: ToldErasure,
+): TraceMessage | null {
+  const stream = of.streams.at(-1);
+  if (stream === undefined || !(of.whole || of.contracts.length > 0)) return null;
+  const data = {
+    event_id: event.event_id,
+    session_id: of.session,
+    contracts: of.whole ? null : [...of.contracts],
+    fields: of.fields && [...of.fields],
+    streams: [...of.streams],
+    stream: event.stream,
+    seq: event.seq,
+    hash: event.hash,
+    idx: event.idx,
+    occurred_at: event.time,
+  };
+  return { sid: traceSession(stream, of.session), event: { event_type: 'payload.erased', data }, node: null };
 }
 
 /**

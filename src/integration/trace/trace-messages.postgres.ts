@@ -1,12 +1,27 @@
 /** Reads what Trace is told, for many events with few queries. */
 import { sessionNames } from '../../contracts/sessions.postgres.js';
+import { toldErasure } from '../../contracts/told-erasure.postgres.js';
 import type { Tx } from '../../ledger/database.postgres.js';
 import { disclosedValues, payloadSizes, payloadsNamed } from '../../ledger/payload.postgres.js';
 import type { EventRow, PlacedEvent } from '../../ledger/read.postgres.js';
-import { FORWARDED_PAYLOAD, type TraceMessage, traceMessage } from './trace-message.js';
+import { erasureMessage, FORWARDED_PAYLOAD, type TraceMessage, traceMessage } from './trace-message.js';
 
-/** By event id; what is no half of a contract is absent. */
+/** By event id; what is neither half of a contract nor an erasure is absent. */
 export async function traceMessages(events: readonly PlacedEvent[], tx: Tx): Promise<Map<string, TraceMessage>> {
+  return new Map([...(await contractMessages(events, tx)), ...(await erasureMessages(events, tx))]);
+}
+
+async function erasureMessages(events: readonly PlacedEvent[], tx: Tx): Promise<[string, TraceMessage][]> {
+  const messages: [string, TraceMessage][] = [];
+  for (const event of events) {
+    const told = event.type === 'payload.erased' ? await toldErasure(tx, event) : null;
+    const message = told && erasureMessage({ ...event, hash: event.hash.toString('hex') }, told);
+    if (message) messages.push([event.event_id, message]);
+  }
+  return messages;
+}
+
+async function contractMessages(events: readonly PlacedEvent[], tx: Tx): Promise<Map<string, TraceMessage>> {
   const contracts = events.filter(({ type }) => type === 'contract.request' || type === 'contract.response');
   if (contracts.length === 0) return new Map();
   const ids = contracts.map((event) => event.id);

@@ -10,6 +10,8 @@ import { AgentCard, Message, SendMessageRequest, StreamResponse, Task } from '@a
 import { type Client, ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from '@a2a-js/sdk/client';
 import type { Answer, CallOptions } from '../../../agents/agent-client.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { touched } from '../fault.js';
+import type { Outgoing } from '../outgoing.client.js';
 import type { Address } from './card.js';
 import { Following } from './following.js';
 import type { Conversation } from './question.js';
@@ -27,7 +29,7 @@ const CANCEL_MS = 1000;
 export interface Channel {
   readonly address: Address;
   readonly streaming: boolean;
-  readonly send: typeof globalThis.fetch;
+  readonly outgoing: Outgoing;
   /** Sent with everything that is asked in this call. */
   readonly headers: Record<string, string>;
 }
@@ -46,7 +48,7 @@ export class A2aCall {
     private readonly conversation: Conversation,
     { stop, progress }: CallOptions,
   ) {
-    this.wire = new Wire(channel.send);
+    this.wire = new Wire(channel.outgoing);
     this.following = new Following(conversation.taskId, (told) => this.stopped || progress?.(told));
     stop.onStop(() => this.giveUp());
   }
@@ -124,7 +126,8 @@ export class A2aCall {
 
   /** An agent that does not know its task any more after a stream broke has died half-way, whatever it says. */
   private failed(error: unknown) {
-    const failure = this.wire.failed(error);
+    const told = this.wire.failed(error);
+    const failure = this.following.runningTask === null ? told : touched(told);
     if (this.broken === null) return failure;
     const message = `the stream broke (${this.broken}), and then: ${failure.message}`;
     return { ...failure, code: 'agent_unreachable' as const, message };
@@ -132,7 +135,7 @@ export class A2aCall {
 
   /** The last thing asked got no answer from the agent; perhaps the next one does. */
   private isLost(): boolean {
-    return this.wire.failure?.code === 'agent_unreachable' || this.wire.failure?.code === 'agent_failed';
+    return ['agent_unreachable', 'agent_failed', 'agent_busy'].includes(this.wire.failure?.code ?? '');
   }
 
   /** A task that has not been named yet may be so within a moment: without its name it cannot be cancelled. */
@@ -147,7 +150,7 @@ export class A2aCall {
     const id = this.following.runningTask;
     if (id === null) return;
     const options = { signal: AbortSignal.timeout(CANCEL_MS), serviceParameters: this.channel.headers };
-    this.connect(new Wire(this.channel.send))
+    this.connect(new Wire(this.channel.outgoing))
       .then((client) => client.cancelTask({ tenant: '', id, metadata: undefined }, options))
       .catch(() => undefined); // nobody is left to be told
   }

@@ -4,7 +4,7 @@ import type { KnownDescription, Task } from '../../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { traceHeaders } from '../../../kernel/trace.js';
-import { MAX_ANSWER_BYTES } from '../answer.js';
+import { reason } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { A2aCall } from './a2a-call.client.js';
 import { Cards, type FoundCard } from './card.client.js';
@@ -19,7 +19,6 @@ const Kept = z.object({ contextId: z.string().optional(), taskId: z.string().opt
 export class A2aClient extends AgentClient {
   override readonly conversational = true;
   private readonly cards: Cards;
-  private readonly send: typeof globalThis.fetch;
   private found: Promise<FoundCard> | null = null;
   private probing: Promise<Health> | null = null;
   private readonly running = new Set<Stop>();
@@ -27,11 +26,10 @@ export class A2aClient extends AgentClient {
 
   constructor(
     private readonly agent: { readonly endpoint: string; readonly description: KnownDescription },
-    outgoing: Outgoing,
+    private readonly outgoing: Outgoing,
   ) {
     super();
     this.cards = new Cards(outgoing);
-    this.send = outgoing.fetch(MAX_ANSWER_BYTES);
   }
 
   call(task: Task, options: CallOptions): Promise<Answer> {
@@ -56,7 +54,7 @@ export class A2aClient extends AgentClient {
     const channel = {
       address: found.address,
       streaming: found.card.capabilities?.streaming === true,
-      send: this.send,
+      outgoing: this.outgoing,
       headers: traceHeaders(options.trace, task.task_id),
     };
     const answer = await new A2aCall(channel, conversation, options).run(question(task, this.asked(task, found), conversation));
@@ -108,14 +106,18 @@ export class A2aClient extends AgentClient {
   }
 
   private async probe(): Promise<Health> {
-    const late = AbortSignal.timeout(HEALTH_MS);
+    const stop = new Stop();
+    const timer = setTimeout(() => stop.stop(new Error(`no answer within ${HEALTH_MS / 1000} s`)), HEALTH_MS);
+    this.running.add(stop);
     try {
-      const status = await this.cards.look(this.agent.endpoint, AbortSignal.any([late, this.closed.signal]));
+      const status = await this.cards.look(this.agent.endpoint, stop);
       if (status >= 200 && status < 300) return { status: 'healthy', error: null };
       return { status: 'unhealthy', error: `its agent card answered HTTP ${status}` };
     } catch (error) {
-      const why = late.aborted ? `no answer within ${HEALTH_MS / 1000} s` : (error as Error).message;
-      return { status: 'unhealthy', error: `its agent card cannot be fetched: ${why}` };
+      return { status: 'unhealthy', error: `its agent card cannot be fetched: ${reason(error)}` };
+    } finally {
+      clearTimeout(timer);
+      this.running.delete(stop);
     }
   }
 
@@ -132,6 +134,7 @@ function withoutCard({ code, message }: OrchestratorError, { continuation }: Cal
     success: false,
     code: unreachable ? 'agent_unreachable' : 'agent_invalid_response',
     message,
+    ...(unreachable && { fault: { untouched: true } }), // without the card nothing was sent
     ...(continuation && { continuation }),
   };
 }

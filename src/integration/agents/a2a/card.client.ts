@@ -1,17 +1,21 @@
 /** Fetches agent cards. */
+import type { Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../../kernel/json.js';
+import { exchange } from '../exchange.client.js';
+import type { Fetch } from '../fetch.client.js';
 import { reason } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { type Address, addressOf, type Card, names, notUnderstood, readCard } from './card.js';
 import { checkSignatures } from './signature.client.js';
-import { ownCause } from './wire.client.js';
 
 export const MAX_CARD_BYTES = 1024 * 1024;
 const MAX_KEYS_BYTES = 64 * 1024;
 const WELL_KNOWN = '/.well-known/agent-card.json';
 /** Where A2A before 0.3 had it. */
 const WELL_KNOWN_BEFORE = '/.well-known/agent.json';
+
+const HEADERS = { accept: 'application/json', 'a2a-version': '1.0' };
 
 export interface FoundCard {
   readonly card: Card;
@@ -24,10 +28,10 @@ export interface FoundCard {
 }
 
 export class Cards {
-  private readonly fetchCard: typeof globalThis.fetch;
-  private readonly fetchKeys: typeof globalThis.fetch;
+  private readonly fetchCard: Fetch;
+  private readonly fetchKeys: Fetch;
 
-  constructor(outgoing: Outgoing) {
+  constructor(private readonly outgoing: Outgoing) {
     this.fetchCard = outgoing.fetch(MAX_CARD_BYTES);
     this.fetchKeys = outgoing.fetch(MAX_KEYS_BYTES);
   }
@@ -41,7 +45,6 @@ export class Cards {
       const response = await this.get(place.url, signal, etag);
       if (response.status === 304) return 'unchanged';
       if (!response.ok) {
-        await response.body?.cancel();
         if (response.status >= 500)
           throw new OrchestratorError(
             'agent_unreachable',
@@ -56,12 +59,12 @@ export class Cards {
   }
 
   /** The HTTP status of the card's place, its content unread. */
-  async look(url: string, signal: AbortSignal): Promise<number> {
+  async look(address: string, stop: Stop): Promise<number> {
     let status = 404;
-    for (const place of placesOf(url)) {
-      const response = await this.get(place.url, signal);
-      await response.body?.cancel();
-      status = response.status;
+    for (const { url } of placesOf(address)) {
+      const { origin, pathname, search } = new URL(url);
+      const request = { origin, method: 'GET', path: pathname + search, headers: HEADERS, maxBytes: MAX_CARD_BYTES } as const;
+      ({ status } = await exchange(this.outgoing.dispatcher, { ...request, onHead: () => true }, stop));
       if (status !== 404) break;
     }
     return status;
@@ -69,20 +72,14 @@ export class Cards {
 
   private async get(url: string, signal: AbortSignal, etag?: string): Promise<Response> {
     try {
-      const headers = {
-        accept: 'application/json',
-        'a2a-version': '1.0',
-        // fetch would add `no-cache`, on which many servers send all of it again.
-        ...(etag !== undefined && { 'if-none-match': etag, 'cache-control': 'max-age=0' }),
-      };
-      return await this.fetchCard(url, { headers, signal });
+      return await this.fetchCard(url, { headers: { ...HEADERS, ...(etag !== undefined && { 'if-none-match': etag }) }, signal });
     } catch (error) {
-      throw unreachable(url, error);
+      throw unread(url, error);
     }
   }
 
   private async read(response: Response, { url, home }: Place, signal: AbortSignal): Promise<FoundCard | null> {
-    const bytes = await bodyOf(response, url);
+    const bytes = Buffer.from(await response.arrayBuffer());
     const isJson = (response.headers.get('content-type') ?? 'application/json').includes('json');
     let served: JsonValue;
     try {
@@ -124,18 +121,10 @@ function placesOf(address: string): Place[] {
   return base === origin ? places : [...places, { url: origin + WELL_KNOWN, home: origin, onlyIfNamed: true }];
 }
 
-async function bodyOf(response: Response, url: string): Promise<Buffer> {
-  try {
-    return Buffer.from(await response.arrayBuffer());
-  } catch (error) {
-    if (ownCause(error)?.code === 'payload_too_large') throw notUnderstood(`it has more than ${MAX_CARD_BYTES} bytes`);
-    throw unreachable(url, error);
+function unread(url: string, error: unknown): OrchestratorError {
+  if (error instanceof OrchestratorError) {
+    if (error.code === 'payload_too_large') return notUnderstood(`it has more than ${MAX_CARD_BYTES} bytes`);
+    return error.code === 'agent_not_understood' ? notUnderstood(error.message) : error;
   }
-}
-
-function unreachable(url: string, error: unknown): OrchestratorError {
-  const own = ownCause(error);
-  if (own?.code === 'address_refused' || own?.code === 'agent_unreachable') return own;
-  const { cause } = error as { cause?: unknown };
-  return new OrchestratorError('agent_unreachable', `GET ${url.slice(0, 200)} failed: ${reason(cause ?? error)}`, { cause: error });
+  return new OrchestratorError('agent_unreachable', `GET ${url.slice(0, 200)} failed: ${reason(error)}`, { cause: error });
 }

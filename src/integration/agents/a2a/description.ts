@@ -7,7 +7,7 @@
  * or, as other registries do, from `inputSchema` and `outputSchema` of the skill itself.
  */
 import { AgentDescription, AgentId, type KnownDescription } from '../../../agents/agent.js';
-import { compile, type JsonSchema } from '../../../agents/json-schema.js';
+import { type JsonSchema, mustCompile } from '../../../agents/json-schema.js';
 import type { JsonValue } from '../../../kernel/json.js';
 import { type Card, notUnderstood, type Skill } from './card.js';
 
@@ -76,7 +76,7 @@ function schemasOf(card: Card): Schemas {
       if (typeof schema !== 'object' || Array.isArray(schema)) throw new Error('it is no object');
       left -= Buffer.byteLength(JSON.stringify(schema));
       if (left < 0) throw new Error(`the schemas of the card have more than ${MAX_SCHEMA_BYTES} bytes`);
-      compile(schema);
+      mustCompile(schema);
       return schema;
     } catch (error) {
       notes.push(`(Its ${what} schema is not used: ${(error as Error).message.slice(0, MOST.name)})`);

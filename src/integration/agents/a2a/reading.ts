@@ -13,8 +13,8 @@ import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Answer, FileReference, Said } from '../../../agents/agent-client.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { Json } from '../answer.js';
 
-const Json = z.custom<JsonValue>((value) => value !== undefined);
 const Part = z
   .object({
     text: z.string().optional(),

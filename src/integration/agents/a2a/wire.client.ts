@@ -3,11 +3,12 @@
  * our own scanner, and is kept as it came before the SDK, which is lenient and rewrites, makes sense of it.
  */
 import type { Answer } from '../../../agents/agent-client.js';
-import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJson, parseJsonBytes } from '../../../kernel/json.js';
-import { rawOf } from '../answer.js';
-import { reason } from '../http.client.js';
-import { EventStream } from '../server-sent-events.js';
+import { MAX_ANSWER_BYTES, rawOf } from '../answer.js';
+import { turnedAway } from '../fault.js';
+import type { Fetch } from '../fetch.client.js';
+import { broken } from '../http.client.js';
+import type { Outgoing } from '../outgoing.client.js';
 import { withoutFiles } from './reading.js';
 
 type Failure = Extract<Answer, { success: false }>;
@@ -19,21 +20,37 @@ export class Wire {
   /** Why nothing could be read at all. */
   failure: Failure | null = null;
   private status = 0;
+  private retryAfter: unknown;
+  private readonly send: Fetch;
 
-  constructor(private readonly send: typeof globalThis.fetch) {}
+  constructor(outgoing: Outgoing) {
+    let events: JsonValue[] = [];
+    this.send = outgoing.fetch(MAX_ANSWER_BYTES, {
+      body: (bytes, head) => {
+        this.status = head.status;
+        this.retryAfter = head.headers['retry-after'];
+        this.said = withoutFiles(bare(this.parsed(bytes, String(head.headers['content-type'] ?? ''))));
+      },
+      streaming: ({ status }) => {
+        this.status = status;
+        this.said = events = [];
+      },
+      event: (data) => void events.push(withoutFiles(bare(this.eventOf(data)))),
+      broken: (error) => {
+        this.failure ??= broken(error);
+      },
+    });
+  }
 
-  readonly fetch: typeof globalThis.fetch = async (input, init) => {
+  readonly fetch: Fetch = async (input, init) => {
     this.said = undefined;
     this.failure = null;
-    const response = await this.orFailure(() => this.send(input, init));
-    this.status = response.status;
-    const type = response.headers.get('content-type') ?? '';
-    const { status, headers } = response;
-    if (response.ok && response.body && type.startsWith('text/event-stream'))
-      return new Response(ReadableStream.from(this.events(response.body)), { status, headers });
-    const bytes = await this.orFailure(async () => Buffer.from(await response.arrayBuffer()));
-    this.said = withoutFiles(bare(this.parsed(bytes, type)));
-    return new Response(bytes, { status, headers });
+    try {
+      return await this.send(input, init);
+    } catch (error) {
+      this.failure ??= broken(error);
+      throw error;
+    }
   };
 
   /** Of a call the SDK gave up: what the agent said where it said what is wrong, otherwise why its answer is none. */
@@ -41,8 +58,13 @@ export class Wire {
     if (this.failure) return this.failure;
     const raw = this.said !== undefined && { raw: this.said };
     const told = errorIn(this.said, this.status);
-    if (told !== null) return { success: false, code: 'agent_failed', message: `the agent answered with an error: ${told}`, ...raw };
-    if (this.status >= 500) return { success: false, code: 'agent_failed', message: `the agent answered HTTP ${this.status}`, ...raw };
+    const broke = this.status >= 500 && { fault: { broke: true } };
+    const busy = turnedAway(this.status, this.retryAfter, Date.now());
+    if (busy) return { success: false, ...busy, ...raw };
+    if (told !== null)
+      return { success: false, code: 'agent_failed', message: `the agent answered with an error: ${told}`, ...raw, ...broke };
+    if (this.status >= 500)
+      return { success: false, code: 'agent_failed', message: `the agent answered HTTP ${this.status}`, ...raw, ...broke };
     const what = (error as Error).message.slice(0, MAX_SHOWN);
     return {
       success: false,
@@ -57,8 +79,12 @@ export class Wire {
       return parseJsonBytes(bytes) as JsonValue;
     } catch (error) {
       const raw = rawOf(bytes);
-      if (this.status >= 500)
-        throw this.fail({ success: false, code: 'agent_failed', message: `the agent answered HTTP ${this.status}`, raw });
+      const busy = turnedAway(this.status, this.retryAfter, Date.now());
+      if (busy) throw this.fail({ success: false, ...busy, raw });
+      if (this.status >= 500) {
+        const message = `the agent answered HTTP ${this.status}`;
+        throw this.fail({ success: false, code: 'agent_failed', message, raw, fault: { broke: true } });
+      }
       const said = `HTTP ${this.status}, ${type.slice(0, 100) || 'no content type'}`;
       throw this.fail({
         success: false,
@@ -69,36 +95,12 @@ export class Wire {
     }
   }
 
-  /** Hands the bytes on as they come, each event scanned before its last byte goes. */
-  private async *events(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const events: JsonValue[] = [];
-    this.said = events;
-    const stream = new EventStream();
-    const decoder = new TextDecoder('utf-8', { fatal: true });
-    const reader = body.getReader();
+  private eventOf(data: string): JsonValue {
     try {
-      for (;;) {
-        const { done, value } = await this.orFailure(() => reader.read());
-        if (done) return;
-        try {
-          for (const data of stream.add(decoder.decode(value, { stream: true })))
-            events.push(withoutFiles(bare(parseJson(data) as JsonValue)));
-        } catch (error) {
-          const message = `the agent's stream holds what is no JSON: ${(error as Error).message}`;
-          throw this.fail({ success: false, code: 'agent_invalid_response', message, raw: rawOf(Buffer.from(value)) });
-        }
-        yield value;
-      }
-    } finally {
-      await reader.cancel().catch(() => undefined);
-    }
-  }
-
-  private async orFailure<T>(step: () => Promise<T>): Promise<T> {
-    try {
-      return await step();
+      return parseJson(data) as JsonValue;
     } catch (error) {
-      throw this.fail(broken(error));
+      const message = `the agent's stream holds what is no JSON: ${(error as Error).message}`;
+      throw this.fail({ success: false, code: 'agent_invalid_response', message, raw: rawOf(Buffer.from(data)) });
     }
   }
 
@@ -106,20 +108,6 @@ export class Wire {
     this.failure = failure;
     return new Error(failure.message);
   }
-}
-
-/** No answer, or half of one. fetch wraps what went wrong in an error of its own. */
-function broken(error: unknown): Failure {
-  const own = ownCause(error);
-  if (own?.code === 'payload_too_large') return { success: false, code: 'agent_response_too_large', message: own.message };
-  if (own?.code === 'address_refused') return { success: false, code: 'agent_unreachable', message: own.message };
-  const { cause } = error as { cause?: unknown };
-  return { success: false, code: 'agent_unreachable', message: `no answer from the agent: ${reason(own ?? cause ?? error)}` };
-}
-
-export function ownCause(error: unknown): OrchestratorError | null {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) if (at instanceof OrchestratorError) return at;
-  return null;
 }
 
 /** Without the envelope of JSON-RPC. */

@@ -1,12 +1,12 @@
 /** A server that speaks one of the three protocols called ACP: what is asked of it goes out through Outgoing and comes back bounded. */
-import { createParser } from 'eventsource-parser';
 import { type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../../kernel/json.js';
 import { MAX_ANSWER_BYTES } from '../answer.js';
 import { type Exchange, exchange, type HttpAnswer, type HttpHead } from '../exchange.client.js';
-import { encoded, reason, redirect } from '../http.client.js';
+import { encoded, mediaType, reason, redirect } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
+import { type EventFeed, eventFeed } from '../server-sent-events.js';
 
 /** Of one document that describes agents. Its schemas are compiled, at about a second for each 64 KiB. */
 const MAX_DOCUMENT_BYTES = 512 * 1024;
@@ -61,22 +61,23 @@ export class AcpServer {
     return new Promise((resolve, reject) => {
       const end = new Stop();
       let last = false;
-      const decoder = new TextDecoder('utf-8', { fatal: true });
-      const parser = createParser({
-        onEvent: ({ data }) => {
-          if (last) return;
-          last = hear(data);
-        },
-      });
+      let feed: EventFeed | null = null;
+      const onHead = (head: HttpHead) => {
+        if (isStream(head))
+          feed = eventFeed((data) => {
+            last ||= hear(data);
+          });
+        return false;
+      };
       const onData = (chunk: Buffer, head: HttpHead) => {
-        if (last || !isStream(head)) return;
-        parser.feed(textOf(decoder, chunk));
+        if (last || !feed) return;
+        feed.add(chunk);
         if (!last) return;
         resolve({ ...head, heard: true, bytes: Buffer.alloc(0) });
         setTimeout(() => end.stop(new Error('everything was said')), LINGER_MS).unref();
       };
-      const exchanged = this.exchange({ ...this.exchangeOf(request, MAX_ANSWER_BYTES), onData }, stop, end);
-      exchanged.then((answer) => resolve({ ...answer, heard: isStream(answer) }), reject);
+      const exchanged = this.exchange({ ...this.exchangeOf(request, MAX_ANSWER_BYTES), onHead, onData }, stop, end);
+      exchanged.then((answer) => resolve({ ...answer, heard: feed !== null }), reject);
     });
   }
 
@@ -102,7 +103,7 @@ export class AcpServer {
     const moved = redirect(answer);
     if (moved !== null) throw new OrchestratorError('address_refused', `${where}: ${moved}`);
     if (answer.status === 304 && etag !== undefined) return 'unchanged';
-    if (answer.status !== 200 || encoded(answer) !== null || !isType(answer, 'application/json')) return null;
+    if (answer.status !== 200 || encoded(answer) !== null || !isJson(answer)) return null;
     try {
       const json = parseJsonBytes(answer.bytes) as JsonValue;
       const { etag } = answer.headers;
@@ -151,20 +152,5 @@ export class AcpServer {
 
 const closed = () => new Error('the connection to the agent was closed');
 
-function textOf(decoder: InstanceType<typeof TextDecoder>, chunk: Buffer): string {
-  try {
-    return decoder.decode(chunk, { stream: true });
-  } catch (cause) {
-    throw new OrchestratorError('invalid_json', 'the agent streams what is not UTF-8', { cause });
-  }
-}
-
-const isStream = (head: HttpHead) => head.status === 200 && encoded(head) === null && isType(head, 'text/event-stream');
-
-function isType({ headers }: HttpHead, type: string): boolean {
-  const said = String(headers['content-type'] ?? '')
-    .toLowerCase()
-    .split(';', 1)[0]!
-    .trim();
-  return said === type || (type === 'application/json' && said.endsWith('+json'));
-}
+const isStream = (head: HttpHead) => head.status === 200 && encoded(head) === null && mediaType(head) === 'text/event-stream';
+const isJson = (head: HttpHead) => mediaType(head) === 'application/json' || mediaType(head).endsWith('+json');

@@ -8,6 +8,8 @@ import type { AgentProtocol, Discovered, Discovery } from '../../../agents/agent
 import { OrchestratorError } from '../../../kernel/errors.js';
 import type { JsonValue } from '../../../kernel/json.js';
 import { traceHeaders } from '../../../kernel/trace.js';
+import { touched } from '../fault.js';
+import { broken } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { AcpServer, type Request } from './acp-server.client.js';
 import {
@@ -26,7 +28,7 @@ import {
 } from './agntcy.js';
 import { everyone, listed, PAGE } from './listing.js';
 import { OpenRun } from './open-run.client.js';
-import { addressOf, eventData, failed, invalid, issueOf, readJson } from './reading.client.js';
+import { addressOf, eventData, invalid, issueOf, readJson } from './reading.client.js';
 
 export class AgntcyProtocol implements AgentProtocol {
   readonly name = 'acp-agntcy';
@@ -77,13 +79,16 @@ class AgntcyClient extends AgentClient {
 
   async call(task: Task, options: CallOptions): Promise<Answer> {
     const { stop, continuation } = options;
-    const interrupted = Continuation.safeParse(continuation).data ?? null;
+    const interrupted = continuation === undefined ? null : (Continuation.safeParse(continuation).data ?? null);
     const open = new OpenRun((id, until) => this.server.ask({ method: 'POST', path: `/runs/${id}/cancel` }, until), false);
     try {
-      return await open.until(stop, interrupted ? this.resume(interrupted.run_id, task, options, open) : this.start(task, options, open));
+      const asking = interrupted ? this.resume(interrupted.run_id, task, options, open) : this.start(task, options, open);
+      const answer = await open.until(stop, asking);
+      return open.begun ? touched(answer) : answer;
     } catch (error) {
+      const failure = open.begun ? touched(broken(error)) : broken(error);
       // Nobody knows what of it reached the agent: the conversation stands where it stood.
-      return { ...failed(error), ...(interrupted && { continuation: interrupted }) };
+      return { ...failure, ...(interrupted && { continuation: interrupted }) };
     }
   }
 

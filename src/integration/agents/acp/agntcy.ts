@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import type { Answer } from '../../../agents/agent-client.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { Json } from '../answer.js';
 import { describe } from './described.js';
 
 const Metadata = z.object({ ref: z.object({ name: z.string().min(1), version: z.string() }), description: z.string() });
@@ -34,16 +35,16 @@ export const Run = z.object({ run_id: z.guid(), agent_id: z.string().nullish(), 
 export const Waited = z.object({
   run: Run.nullish(),
   output: z.discriminatedUnion('type', [
-    z.object({ type: z.literal('result'), values: z.json().optional(), messages: Messages }),
-    z.object({ type: z.literal('interrupt'), interrupt: z.json() }),
+    z.object({ type: z.literal('result'), values: Json.optional(), messages: Messages }),
+    z.object({ type: z.literal('interrupt'), interrupt: Json }),
     Failed,
   ]),
 });
 export type Waited = z.output<typeof Waited>;
 export const Update = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('values'), run_id: z.guid(), status: Status, values: z.json(), messages: Messages }),
-  z.object({ type: z.literal('custom'), run_id: z.guid().nullish(), status: Status, update: z.json() }),
-  z.object({ type: z.literal('interrupt'), run_id: z.guid(), status: Status, interrupt: z.json() }),
+  z.object({ type: z.literal('values'), run_id: z.guid(), status: Status, values: Json, messages: Messages }),
+  z.object({ type: z.literal('custom'), run_id: z.guid().nullish(), status: Status, update: Json }),
+  z.object({ type: z.literal('interrupt'), run_id: z.guid(), status: Status, interrupt: Json }),
   Failed.extend({ status: Status }),
 ]);
 export type Update = z.output<typeof Update>;

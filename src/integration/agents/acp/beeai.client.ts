@@ -9,14 +9,15 @@ import { AgentClient, type Answer, type CallOptions, type Health, type Stop } fr
 import type { AgentProtocol, Discovered, Discovery } from '../../../agents/agent-protocol.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { traceHeaders } from '../../../kernel/trace.js';
-import type { Failure } from '../http.client.js';
+import { touched } from '../fault.js';
+import { broken, type Failure } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { AcpServer, type Document, type Request } from './acp-server.client.js';
 import { Continuation, described, inputOf, Listing, Manifest, resumeOf, wordsOf } from './beeai.js';
 import { BeeAiRun } from './beeai-run.client.js';
 import { everyone, listed, PAGE } from './listing.js';
 import { OpenRun } from './open-run.client.js';
-import { addressOf, failed, invalid, issueOf, readJson } from './reading.client.js';
+import { addressOf, invalid, issueOf, readJson } from './reading.client.js';
 
 const FIRST_POLL_MS = 50;
 const MOST_POLL_MS = 2000;
@@ -84,10 +85,12 @@ class BeeAiClient extends AgentClient {
     const open = new OpenRun((id, stop) => this.server.ask({ method: 'POST', path: `/runs/${id}/cancel` }, stop), true);
     if (before.run_id !== undefined) open.named(before.run_id);
     try {
-      return await open.until(options.stop, this.run(task, before, options, open));
+      const answer = await open.until(options.stop, this.run(task, before, options, open));
+      return open.begun ? touched(answer) : answer;
     } catch (error) {
+      const failure = open.begun ? touched(broken(error)) : broken(error);
       // Nobody knows what of it reached the agent: the conversation stands where it stood.
-      return { ...failed(error), ...(options.continuation !== undefined && { continuation: options.continuation }) };
+      return { ...failure, ...(options.continuation !== undefined && { continuation: options.continuation }) };
     }
   }
 

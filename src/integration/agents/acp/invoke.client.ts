@@ -4,6 +4,7 @@ import { AgentClient, type Answer, type CallOptions, type Health, type Stop } fr
 import type { AgentProtocol, Discovery } from '../../../agents/agent-protocol.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { traceHeaders } from '../../../kernel/trace.js';
+import { broken } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { AcpServer } from './acp-server.client.js';
 import {
@@ -19,7 +20,7 @@ import {
   Step,
   wordsOf,
 } from './invoke.js';
-import { eventData, failed, invalid, issueOf, readJson } from './reading.client.js';
+import { eventData, invalid, issueOf, readJson } from './reading.client.js';
 
 export class InvokeProtocol implements AgentProtocol {
   readonly name = 'acp-invoke';
@@ -66,7 +67,7 @@ class InvokeClient extends AgentClient {
     try {
       return await this.invoke(task, options);
     } catch (error) {
-      return failed(error);
+      return broken(error);
     }
   }
 

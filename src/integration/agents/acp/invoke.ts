@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import type { Answer } from '../../../agents/agent-client.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { Json } from '../answer.js';
 import { describe } from './described.js';
 
 export const Capabilities = z.object({
@@ -32,14 +33,14 @@ export const AgentInfo = z.object({
   version: z.string().nullish(),
 });
 
-export const ErrorBody = z.object({ error: z.string(), code: z.union([z.string(), z.number()]).nullish(), details: z.json().nullish() });
-const Invoked = z.object({ id: z.string().nullish(), output: z.json(), status: z.string() });
+export const ErrorBody = z.object({ error: z.string(), code: z.union([z.string(), z.number()]).nullish(), details: Json.nullish() });
+const Invoked = z.object({ id: z.string().nullish(), output: Json, status: z.string() });
 /** An event of a stream. */
 export const Step = z.object({
   status: z.string(),
   message: z.string().nullish(),
-  result: z.json().optional(),
-  error: z.json().optional(),
+  result: Json.optional(),
+  error: Json.optional(),
 });
 /** After the last event. */
 export const DONE = '[DONE]';
@@ -116,6 +117,7 @@ export function concluded({ status, result, error }: z.output<typeof Step>, raw:
 
 /** Of an error body, if it is one. */
 export function wordsOf(body: JsonValue): string | null {
+  if (typeof body !== 'object' || body === null || !('error' in body)) return null;
   const { data } = ErrorBody.safeParse(body);
   return data ? `${data.error}${data.code != null ? ` (${data.code})` : ''}` : null;
 }

@@ -31,6 +31,11 @@ export class OpenRun {
     }
   }
 
+  /** The agent has taken it up. */
+  get begun(): boolean {
+    return this.id !== null;
+  }
+
   named(id: string): void {
     if (this.id !== null) return;
     this.id = id;

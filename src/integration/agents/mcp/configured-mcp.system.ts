@@ -1,8 +1,9 @@
 /** An MCP server named in data/agents.json: over HTTP by its endpoint, over standard streams by the command that starts it. */
 import { z } from 'zod';
-import { AgentDescription, type KnownDescription } from '../../../agents/agent.js';
+import { AgentDescription } from '../../../agents/agent.js';
 import { Stop } from '../../../agents/agent-client.js';
 import type { ConfiguredAgent } from '../../../agents/agent-source.js';
+import { AgentLimits } from '../../../agents/registration.js';
 import { Endpoint } from '../endpoint.js';
 import { Outgoing } from '../outgoing.client.js';
 import { Connection } from './connection.client.js';
@@ -34,6 +35,7 @@ export const ConfiguredMcp = z
     command: z.string().min(1).optional(),
     args: z.array(z.string()).max(100).default([]),
     env: z.record(z.string(), z.string()).default({}),
+    ...AgentLimits.shape,
   })
   .refine(({ endpoint, command }) => (endpoint === undefined) !== (command === undefined), 'needs either an endpoint or a command');
 
@@ -58,12 +60,12 @@ export async function mcpAgent(entry: z.output<typeof ConfiguredMcp>, directory:
   }
 }
 
-async function knownOf(given: Given, connection: Connection): Promise<KnownDescription> {
-  if (given.capabilities) return AgentDescription.parse({ name: given.agent_id, ...given });
+async function knownOf(given: Given, connection: Connection): Promise<ConfiguredAgent['description']> {
+  if (given.capabilities) return AgentDescription.extend(AgentLimits.shape).parse({ name: given.agent_id, ...given });
   const stop = new Stop();
   const timer = setTimeout(() => stop.stop(new Error(`no answer within ${START_MS / 1000} s`)), START_MS);
   try {
-    return { ...describe(await readDocument(connection, stop), given.agent_id), ...given } as KnownDescription;
+    return { ...describe(await readDocument(connection, stop), given.agent_id), ...given } as ConfiguredAgent['description'];
   } finally {
     clearTimeout(timer);
   }

@@ -3,6 +3,7 @@ import type { Answer, AnswerFailure } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { toJsonValue } from '../../../kernel/json.js';
 import { rawOf } from '../answer.js';
+import { neverSent, turnedAway } from '../fault.js';
 
 type Failure = Extract<Answer, { success: false }>;
 
@@ -27,13 +28,17 @@ export function failureOf(thrown: unknown): Failure {
   if (error instanceof SdkHttpError) return refused(error);
   if (error instanceof SdkError && !UNREACHABLE.includes(error.code))
     return failed('agent_invalid_response', error.message.slice(0, MAX_MESSAGE));
-  return failed('agent_unreachable', `no answer from the server: ${reasonOf(error)}`);
+  return failed(
+    'agent_unreachable',
+    `no answer from the server: ${reasonOf(error)}`,
+    neverSent(error) ? { fault: { untouched: true } } : {},
+  );
 }
 
 /** The reason inside the words that the SDK puts around it. */
 function rootOf(error: unknown): unknown {
   if (error instanceof ProtocolError && error.data instanceof OrchestratorError) return error.data; // said by our own wire
-  if (error instanceof SdkError && !(error instanceof SdkHttpError) && error.cause instanceof Error) return rootOf(error.cause);
+  if (error instanceof SdkError && !(error instanceof SdkHttpError) && error.cause) return rootOf(error.cause);
   return error;
 }
 
@@ -41,16 +46,21 @@ function ours(error: OrchestratorError): Failure {
   const { code, message, cause } = error;
   if (code === 'payload_too_large') return failed('agent_response_too_large', message);
   const raw = Buffer.isBuffer(cause) ? { raw: rawOf(cause) } : {};
-  if (code === 'invalid_json') return failed('agent_invalid_response', message, raw);
+  if (code === 'invalid_json' || code === 'agent_not_understood') return failed('agent_invalid_response', message, raw);
   return failed('agent_unreachable', message);
 }
 
 function refused({ status, data }: SdkHttpError): Failure {
   const text = typeof data.text === 'string' && data.text !== '' ? `: ${data.text.slice(0, MAX_SHOWN)}` : '';
   const message = `the server answered HTTP ${status}${text}`;
+  const busy = turnedAway(status, data['retryAfter'], Date.now());
+  if (busy) return { success: false, ...busy };
   if (status === 401) return failed('auth_required', message);
-  if (status === 404) return failed('agent_unreachable', `${message}; no such server or session, it did not act`);
-  return failed(status !== undefined && status >= 500 ? 'agent_failed' : 'agent_invalid_response', message);
+  if (status === 404)
+    return failed('agent_unreachable', `${message}; no such server or session, it did not act`, { fault: { untouched: true } });
+  return status !== undefined && status >= 500
+    ? failed('agent_failed', message, { fault: { broke: true } })
+    : failed('agent_invalid_response', message);
 }
 
 export function reasonOf(error: unknown): string {
@@ -58,7 +68,7 @@ export function reasonOf(error: unknown): string {
   return [message ?? String(error), cause?.code ?? cause?.message].filter(Boolean).join(': ').slice(0, MAX_MESSAGE);
 }
 
-const failed = (code: AnswerFailure, message: string, more: Pick<Failure, 'raw'> = {}): Failure => ({
+const failed = (code: AnswerFailure, message: string, more: Pick<Failure, 'raw' | 'fault'> = {}): Failure => ({
   success: false,
   code,
   message,

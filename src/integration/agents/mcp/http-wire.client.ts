@@ -10,16 +10,16 @@ import {
   type JSONRPCMessage,
   type JSONRPCRequest,
   type RequestId,
+  SdkHttpError,
   StreamableHTTPClientTransport,
   type Transport,
   type TransportSendOptions,
 } from '@modelcontextprotocol/client';
 import { OrchestratorError } from '../../../kernel/errors.js';
-import type { JsonValue } from '../../../kernel/json.js';
+import { type JsonValue, parseJson, parseJsonBytes } from '../../../kernel/json.js';
 import { MAX_ANSWER_BYTES } from '../answer.js';
-import { checked, mediaType } from '../checked.client.js';
-
-type Fetch = typeof globalThis.fetch;
+import type { Fetch, Hearing } from '../fetch.client.js';
+import { mediaType } from '../http.client.js';
 
 /** What else is answered is small. */
 const LARGE = ['tools/call', 'tools/list'];
@@ -42,7 +42,7 @@ export class HttpWire implements Transport {
 
   constructor(
     private readonly url: URL,
-    private readonly fetch: (maxBytes: number) => Fetch,
+    private readonly fetch: (maxBytes: number, hear?: Hearing) => Fetch,
   ) {}
 
   async start(): Promise<void> {}
@@ -59,20 +59,23 @@ export class HttpWire implements Transport {
     const { id, method } = request;
     let streams = false;
     let broken: Error | null = null;
-    const fetch = this.fetch(LARGE.includes(method) ? MAX_ANSWER_BYTES : SMALL_BYTES);
-    const answering: Fetch = async (input, init) => {
-      const answer = await fetch(input, init);
-      if (!answer.ok) return answer;
-      streams = mediaType(answer) === 'text/event-stream';
-      return checked(answer, {
-        body: (message, bytes) => mustAnswer(id, message, bytes),
-        broken: (error) => {
-          broken = error;
-          if (error instanceof OrchestratorError) end(error); // nothing to resume
-        },
-      });
-    };
-    const one = this.transport(answering);
+    let retryAfter: unknown;
+    const fetch = this.fetch(LARGE.includes(method) ? MAX_ANSWER_BYTES : SMALL_BYTES, {
+      body: (bytes, head) => {
+        retryAfter = head.headers['retry-after'];
+        const ok = head.status >= 200 && head.status < 300;
+        if (ok && mediaType(head) === 'application/json') mustAnswer(id, bytes);
+      },
+      streaming: ({ status }) => {
+        streams = status >= 200 && status < 300;
+      },
+      event: (data) => void (data === '' || jsonOf(data, () => parseJson(data))),
+      broken: (error) => {
+        broken = error;
+        if (error instanceof OrchestratorError) end(error); // nothing to resume
+      },
+    });
+    const one = this.transport(fetch);
     const hangUp = () => end();
     const end = (failure?: Error) => {
       if (!this.open.delete(id)) return;
@@ -100,6 +103,7 @@ export class HttpWire implements Transport {
       });
     } catch (error) {
       end();
+      if (error instanceof SdkHttpError) error.data['retryAfter'] = retryAfter;
       throw error;
     }
     if (!streams) end(unanswered('the server accepted the request and answered nothing'));
@@ -148,7 +152,17 @@ export class HttpWire implements Transport {
   }
 }
 
-function mustAnswer(id: RequestId, message: JsonValue, bytes: Buffer): void {
+/** The SDK reads JSON with JSON.parse, which keeps one of two equal keys and rounds large numbers: it gets only what passes our scanner. */
+function jsonOf(text: string | Buffer, parse: () => unknown): JsonValue {
+  try {
+    return parse() as JsonValue;
+  } catch (error) {
+    throw new OrchestratorError('invalid_json', (error as Error).message, { cause: Buffer.from(text as string) });
+  }
+}
+
+function mustAnswer(id: RequestId, bytes: Buffer): void {
+  const message = jsonOf(bytes, () => parseJsonBytes(bytes));
   const ids = [message].flat().map((one) => (one as { id?: JsonValue } | null)?.id);
   if (!ids.includes(id))
     throw new OrchestratorError(

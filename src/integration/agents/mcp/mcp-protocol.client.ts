@@ -58,7 +58,11 @@ export class McpProtocol implements AgentProtocol {
 /** `close`: what was made for this connection alone. */
 export function connectionTo(endpoint: string, outgoing: Outgoing, close: () => Promise<void> = async () => undefined): Connection {
   const url = new URL(endpoint);
-  return new Connection({ wire: () => new HttpWire(url, (maxBytes) => outgoing.fetch(maxBytes)), connectMs: CONNECT_MS, close });
+  return new Connection({
+    wire: () => new HttpWire(url, (maxBytes, hear) => outgoing.fetch(maxBytes, hear)),
+    connectMs: CONNECT_MS,
+    close,
+  });
 }
 
 /** Throws what broke the connection as it is, and `agent_not_understood` where an MCP server is connected and tells no tools we could use. */

@@ -29,11 +29,17 @@ export class McpClient extends AgentClient {
 
   async call(task: Task, options: CallOptions): Promise<Answer> {
     const stopped = new Promise<never>((_, reject) => options.stop.onStop(reject));
+    let asked = false;
+    const ask = (client: Client) => {
+      asked = true;
+      return this.ask(client, task, options);
+    };
     try {
-      const result = await Promise.race([this.connection.use((client) => this.ask(client, task, options)), stopped]);
+      const result = await Promise.race([this.connection.use(ask), stopped]);
       return isInputRequiredResult(result) ? readInputRequired(result as JsonValue) : readToolResult(result);
     } catch (error) {
-      return failureOf(error);
+      const failure = failureOf(error);
+      return asked ? failure : { ...failure, fault: { ...failure.fault, untouched: true } };
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { AgentDescription, AgentId, Capability, type KnownDescription } from '../../../agents/agent.js';
-import { compile, type JsonSchema } from '../../../agents/json-schema.js';
+import { type JsonSchema, mustCompile } from '../../../agents/json-schema.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import type { JsonValue } from '../../../kernel/json.js';
 
@@ -60,7 +60,7 @@ function capabilityOf({ name, title, description, inputSchema, outputSchema }: z
   const notes: string[] = [];
   const usable = (schema: JsonSchema | undefined, which: string) => {
     try {
-      if (schema) compile(schema);
+      if (schema) mustCompile(schema);
       return schema;
     } catch (error) {
       notes.push(`its ${which} schema is not used: ${(error as Error).message}`);
