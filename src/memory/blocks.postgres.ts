@@ -2,7 +2,7 @@
 import { Sessions, sessionNames } from '../contracts/sessions.postgres.js';
 import type { JsonValue } from '../kernel/json.js';
 import type { Database, Tx } from '../ledger/database.postgres.js';
-import { disclosedValues, payloadsNamed } from '../ledger/payload.postgres.js';
+import { disclosedValues, payloadSizes, payloadsNamed } from '../ledger/payload.postgres.js';
 import type { EventRow } from '../ledger/read.postgres.js';
 import { type MemoryBlock, MemoryContent } from './block.js';
 
@@ -55,6 +55,44 @@ export async function contentsOf(tx: Tx, rows: readonly BlockRow[]): Promise<Sto
     const { event_id: id, stream, seq, time, hash } = row;
     return [{ id, stream, seq, time, hash: hash.toString('hex'), content: MemoryContent.parse(content) }];
   });
+}
+
+/**
+ * The blocks that may quote these events, as far as their content is still there: whatever read one of them, and whatever was made after
+ * such a block, whose statements it was given. `streams`: all of the session, oldest first.
+ */
+export async function blocksQuoting(tx: Tx, streams: readonly string[], eventIds: readonly string[]): Promise<string[]> {
+  const rows = await tx.query<{ id: number; event_id: string; record: Buffer; first: number | null }>(
+    `SELECT e.id, e.event_id, e.record, q.first FROM unnest($1::text[]) WITH ORDINALITY s(stream, n) JOIN event e ON e.stream = s.stream AND ${BLOCK}
+       LEFT JOIN (SELECT stream, min(seq) AS first FROM event WHERE event_id = ANY($2::text[]) AND type LIKE 'contract.%' GROUP BY stream) q
+         ON q.stream = e.stream
+      ORDER BY s.n, e.seq`,
+    [streams, eventIds],
+  );
+  const from = rows.findIndex(
+    ({ first, record }) => first !== null && (JSON.parse(record.toString('utf8')) as { to_seq: number }).to_seq >= first,
+  );
+  const quoting = from < 0 ? [] : rows.slice(from);
+  const left = await payloadSizes(
+    tx,
+    quoting.map(({ id }) => id),
+    'memory',
+  );
+  return quoting.filter(({ id }) => left.has(id)).map(({ event_id }) => event_id);
+}
+
+/**
+ * Blocks of these streams that the event with this row id does not explain, as it stands before them in the order of rows or of leaves, which are
+ * not the same; but for those that were erased by themselves.
+ */
+export async function blocksAfter(tx: Tx, streams: readonly string[], id: number): Promise<string[]> {
+  const rows = await tx.query<{ event_id: string }>(
+    `SELECT e.event_id FROM event e WHERE e.stream = ANY($1::text[]) AND ${BLOCK}
+        AND (e.id > $2 OR EXISTS (SELECT 1 FROM leaf o WHERE o.event = $2 AND NOT EXISTS (SELECT 1 FROM leaf b WHERE b.event = e.id AND b.idx < o.idx)))
+        AND NOT EXISTS (SELECT 1 FROM erased x WHERE x.stream = e.stream AND x.event = e.id) ORDER BY e.id`,
+    [streams, id],
+  );
+  return rows.map((row) => row.event_id);
 }
 
 /** Which block: the newest, the newest that was sequenced by a time, or a certain one. */

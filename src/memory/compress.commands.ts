@@ -10,8 +10,10 @@ import type { JsonValue } from '../kernel/json.js';
 import type { Caller } from '../kernel/principal.js';
 import { loadStates } from '../ledger/append.postgres.js';
 import { Appender } from '../ledger/append.worker.js';
+import type { Intent } from '../ledger/batch.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
+import { countErasures } from '../ledger/erase.postgres.js';
 import type { MemoryBlock, MemoryContent } from './block.js';
 import { Blocks, newestBlock, type StoredBlock } from './blocks.postgres.js';
 import { compress, SUMMARIZER, type Summarizer } from './compress.js';
@@ -48,6 +50,14 @@ const MOST_ATTEMPTS = 50;
 
 type Found = { block: StoredBlock; created: boolean } | null;
 
+interface Part {
+  readonly stream: string;
+  /** What the session's earlier streams came to. */
+  readonly before: Found;
+  /** What had been erased of the session when it was read. */
+  readonly unerased: NonNullable<Intent['unerased']>;
+}
+
 @CommandHandler(Compress)
 export class CompressHandler implements ICommandHandler<Compress> {
   constructor(
@@ -65,9 +75,11 @@ export class CompressHandler implements ICommandHandler<Compress> {
     // Who joins gets the block that was wanted by whoever came first, with his intent.
     const key = JSON.stringify([session.stream, request.requireModel]);
     const found = await this.compressions.share(key, waiter, async (shared) => {
+      const streams = [...session.earlier, session.stream];
+      const unerased = { streams, erasures: await countErasures(this.db, streams) };
       let last: Found = null;
-      for (const stream of [...session.earlier, session.stream])
-        last = (await this.compressStream(stream, last, new Compress(caller, request, shared))) ?? last;
+      for (const stream of streams)
+        last = (await this.compressStream({ stream, before: last, unerased }, new Compress(caller, request, shared))) ?? last;
       return last;
     });
     if (!found) return { block: null, created: false };
@@ -75,8 +87,8 @@ export class CompressHandler implements ICommandHandler<Compress> {
     return { block: block!, created: found.created };
   }
 
-  /** The stream's block, new or not; null: it has nothing to make one of. `before`: what the session's earlier streams came to. */
-  private async compressStream(stream: string, before: Found, { caller, request, waiter }: Compress): Promise<Found> {
+  /** The stream's block, new or not; null: it has nothing to make one of. */
+  private async compressStream({ stream, before, unerased }: Part, { caller, request, waiter }: Compress): Promise<Found> {
     const enough = (content: MemoryContent) => !request.requireModel || content.summarizer === 'llm';
     const own = await newestBlock(this.db, stream, enough);
     waiter.report({ step: 'read', done: 0, total: 1 });
@@ -99,7 +111,15 @@ export class CompressHandler implements ICommandHandler<Compress> {
       const { seq } = (await loadStates(this.db, [stream])).get(stream)!;
       const newest = await newestBlock(this.db, stream, enough);
       if (newest && newest.id !== own?.id) return { block: newest, created: false }; // somebody else was first: his is the session's
-      const result = await this.appender.append({ stream, drafts: [draft], expectSeq: seq });
+      const result = await this.appender.append({ stream, drafts: [draft], expectSeq: seq, unerased });
+      if (result.refusal?.code === 'erased')
+        throw new OrchestratorError(
+          'ledger_unavailable',
+          'something of this session was erased meanwhile, nothing was recorded; try again',
+          {
+            retryAfter: 1,
+          },
+        );
       if (result.refusal) continue; // the stream moved: look again
       const { seq: at, hash } = result.placed[0]!;
       const block = { id: draft.id, stream, seq: at, hash: hash.toString('hex'), time: draft.time, content };

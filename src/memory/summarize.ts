@@ -2,13 +2,12 @@
  * Has a language model make the statements: the whole source at once where it fits the model's window, otherwise part by part and then
  * merged. Whatever it answers is only ever a proposal: parsed, checked, and cut down to what its citations carry.
  */
-import { OrchestratorError } from '../kernel/errors.js';
-import { parseJson } from '../kernel/json.js';
+import { Asking, unusable } from './asking.js';
 import { allStatements, join, type MemoryContent, NOTHING, type Statements } from './block.js';
 import { check, type Evidence } from './citations.js';
-import { addUsage, type LanguageModel, NO_USAGE, type Usage } from './language-model.js';
+import type { LanguageModel, Usage } from './language-model.js';
 import { Answer, type Prompt, promptFor } from './prompt.js';
-import { cut, type SourceContract } from './source.js';
+import type { SourceContract } from './source.js';
 
 export interface Progress {
   readonly step: 'read' | 'count' | 'summarize' | 'merge' | 'record';
@@ -33,15 +32,21 @@ export interface Summary {
 const MOST_CHARACTERS = 8_000_000;
 
 export class Summarizing {
-  /** Of every call, also of those whose answer could not be used. */
-  usage: Usage = NO_USAGE;
+  private readonly asking: Asking;
   private removed: MemoryContent['removed'] = [];
 
   constructor(
     private readonly model: LanguageModel,
     private readonly signal: AbortSignal,
     private readonly report: (progress: Progress) => void,
-  ) {}
+  ) {
+    this.asking = new Asking(model, signal);
+  }
+
+  /** Of every call, also of those whose answer could not be used. */
+  get usage(): Usage {
+    return this.asking.usage;
+  }
 
   /** Throws `llm_unavailable` when no usable summary can be had of the model. */
   async run({ contracts, previous, evidence, intent }: Material): Promise<Summary> {
@@ -102,46 +107,13 @@ export class Summarizing {
     return merged;
   }
 
-  /** One answer, and a second one if the first could not be used. What it cites wrongly is taken out, which is no reason to ask again. */
+  /** What it cites wrongly is taken out, which is no reason to ask again. */
   private async ask(prompt: Prompt, evidence: Material['evidence']): Promise<Statements> {
-    const first = await this.complete(prompt);
-    const read = readAnswer(first.text, first.end);
-    const answer = 'problem' in read ? await this.repair(prompt, { answer: first.text, problem: read.problem }) : read;
-    const { kept, removed } = check(answer, evidence);
+    const { kept, removed } = check(await this.asking.ask(prompt, Answer), evidence);
     this.removed = [...this.removed, ...removed];
     return kept;
-  }
-
-  private async repair(prompt: Prompt, repair: NonNullable<Prompt['repair']>): Promise<Statements> {
-    const second = await this.complete({ ...prompt, repair });
-    const read = readAnswer(second.text, second.end);
-    if ('problem' in read) throw unusable(`its second answer could not be used either: ${read.problem}`);
-    return read;
-  }
-
-  private async complete(prompt: Prompt) {
-    const completion = await this.model.complete(prompt, this.signal);
-    this.usage = addUsage(this.usage, completion.usage);
-    if (completion.end === 'refused') throw unusable('it refused to answer');
-    return completion;
   }
 }
 
 const mergePrompt = (merged: Statements, more: readonly Statements[], intent: string | null): Prompt =>
   promptFor('merge', [], join([merged, ...more]), intent);
-
-function readAnswer(text: string, end: 'complete' | 'cut' | 'refused'): Statements | { problem: string } {
-  if (end === 'cut') return { problem: 'it was cut off because it was too long; say less' };
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    return { problem: `it is not JSON: ${cut((error as Error).message, 300)}` };
-  }
-  const parsed = Answer.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, 5).map((issue) => `${issue.path.join('.') || 'the answer'}: ${issue.message}`);
-  return { problem: cut(issues.join('; '), 1000) };
-}
-
-const unusable = (why: string) => new OrchestratorError('llm_unavailable', `the language model made no usable summary: ${why}`);

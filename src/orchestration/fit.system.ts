@@ -3,6 +3,7 @@ import type { RegisteredAgent } from '../agents/directory.js';
 import { misfit } from '../agents/schema-check.system.js';
 import { failed, type Outcome } from '../contracts/contract.js';
 import type { JsonValue } from '../kernel/json.js';
+import type { Ended } from './retry.js';
 
 /** How the contract ends without a call; undefined if the parameters fit. */
 export function unfitInput(agent: RegisteredAgent, capability: string, parameters: JsonValue): Outcome | undefined {
@@ -11,7 +12,7 @@ export function unfitInput(agent: RegisteredAgent, capability: string, parameter
 }
 
 /** A result that does not fit is no result: it is kept in `raw`, where nobody takes it for one. */
-export function fitOutput(agent: RegisteredAgent, capability: string, outcome: Outcome): Outcome {
+export function fitOutput(agent: RegisteredAgent, capability: string, outcome: Ended): Ended {
   if (outcome.status !== 'completed') return outcome;
   const data = outcome.result ?? null;
   const why = misfit(schemasOf(agent, capability)?.output_schema, data, '/data');

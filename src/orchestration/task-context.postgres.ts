@@ -25,6 +25,8 @@ export interface Given extends Member {
   readonly standing: Standing | null;
 }
 
+const NOTHING = {};
+
 @Injectable()
 export class TaskContext {
   constructor(
@@ -33,8 +35,13 @@ export class TaskContext {
     private readonly memory: Recall,
   ) {}
 
-  /** Asks the database only for what the caller, or the kind of agent, wants from it. */
-  async of(session: { tenant: string; name: string }, context: Context, agent: RegisteredAgent): Promise<Given> {
+  /** Asks the database only for what the caller, or the kind of agent, wants from it; most want nothing, and have it at once. */
+  of(session: { tenant: string; name: string }, context: Context, agent: RegisteredAgent): Given | Promise<Given> {
+    const wants = typeof context['history'] === 'number' || context['memory'] === true || agent.client.conversational;
+    return wants ? this.gathered(session, context, agent) : { context, payload: NOTHING, standing: null };
+  }
+
+  private async gathered(session: { tenant: string; name: string }, context: Context, agent: RegisteredAgent): Promise<Given> {
     const history = typeof context['history'] === 'number' ? await this.history(session, context['history']) : null;
     const memory = context['memory'] === true ? await this.recalled(session) : null;
     const standing = agent.client.conversational ? await this.standing(session, agent.description.agent_id) : null;
