@@ -1,25 +1,40 @@
 /** The erasable part of an event against the digests in its record, and what explains that some of it is gone. */
 import type { JsonValue } from '../kernel/json.js';
+import { readOrder } from '../ledger/erasure.js';
 import { disclosureDigest, recordHash } from '../ledger/record.js';
 import { type Envelope, isCanonicalOf } from './verify-record.js';
-import { type Place, type Report, show } from './verify-report.js';
+import { type Report, show } from './verify-report.js';
+import type { Place } from './verify-verdict.js';
 
 /** A row of `payload`. Nothing of `bytes` may reach a finding: what is erased later would live on in it. */
 export interface PayloadFact {
   readonly name: string;
   readonly bytes: Buffer;
   readonly keyId: string | null;
+  /** Why `bytes` are not the disclosure. */
+  readonly sealed?: 'no such key' | 'key destroyed' | 'master key not held' | 'damaged';
 }
 
 export interface Erasure {
+  readonly event_id: string;
   readonly record: Buffer;
   readonly hash: Buffer;
   readonly idx: number | null;
+  /** In the words of whoever erased; null: erased too. */
+  readonly basis: string | null;
 }
 
 interface Missing {
   readonly at: Place;
-  readonly count: number;
+  /** Of which no row was read. */
+  readonly digests: Set<string>;
+  /** So many of them have a row all the same, which cannot be opened here; nobody knows which. */
+  readonly unread: number;
+}
+
+export interface PayloadState {
+  readonly missing: readonly { readonly id: string; readonly at: Place; readonly digests: readonly string[]; readonly unread: number }[];
+  readonly victims: readonly (readonly [string, Place])[];
 }
 
 /** Victims of damage whose digest is remembered, so that a row which lost its event can be told by its event. */
@@ -27,6 +42,8 @@ const REMEMBERED = 1000;
 
 export class PayloadCheck {
   private readonly missing = new Map<string, Missing>();
+  /** The events of each stream that miss something. */
+  private readonly streams = new Map<string, Set<string>>();
   private readonly victims = new Map<string, Place>();
   private erased = 0;
 
@@ -34,10 +51,18 @@ export class PayloadCheck {
 
   event(envelope: Envelope, rows: readonly PayloadFact[], at: Place): void {
     const wanted = new Set(envelope._sd);
+    let unread = 0;
     for (const row of rows) {
+      if (row.sealed === 'key destroyed') continue; // like a row that is gone: an erasure must explain it
+      if (row.sealed === 'master key not held') {
+        this.report.notChecked('payload sealed under a master key that is not held here');
+        unread += 1;
+        continue;
+      }
       this.report.count('payload digests');
-      if (row.keyId !== null) {
-        this.report.invalid('payload digests', at, `payload ${show(row.name)} names key ${show(row.keyId)}, which does not exist`);
+      if (row.sealed) {
+        const why = row.sealed === 'damaged' ? 'which does not open it: it was changed or damaged' : 'which does not exist';
+        this.report.invalid('payload digests', at, `payload ${show(row.name)} names key ${show(row.keyId)}, ${why}`);
         continue;
       }
       const digest = disclosureDigest(row.bytes);
@@ -47,9 +72,17 @@ export class PayloadCheck {
       const flaw = flawOf(row);
       if (flaw !== null) this.report.invalid('payload digests', at, `payload ${show(row.name)} ${flaw}`);
     }
-    if (wanted.size === 0) return;
-    this.missing.set(envelope.id, { at, count: wanted.size });
+    if (wanted.size <= unread) return;
+    this.miss(envelope.id, { at: { ...at, stream: envelope.stream }, digests: wanted, unread });
     if (this.victims.size < REMEMBERED) for (const digest of wanted) this.victims.set(digest, at);
+  }
+
+  private miss(id: string, missing: Missing): void {
+    this.missing.set(id, missing);
+    const stream = missing.at.stream ?? '';
+    const own = this.streams.get(stream);
+    if (own) own.add(id);
+    else this.streams.set(stream, new Set([id]));
   }
 
   /** A row whose event does not exist. */
@@ -70,32 +103,43 @@ export class PayloadCheck {
   }
 
   /** A payload.erased event; `idx` null while it waits for its place. Explains only what was there before it. */
-  erasure({ record, hash, idx }: Erasure): void {
-    if (!recordHash(record).equals(hash)) return;
-    for (const id of erasedEvents(record)) {
-      const at = this.missing.get(id)?.at;
-      if (at === undefined || (idx !== null && at.idx !== undefined && at.idx >= idx)) continue;
+  erasure({ event_id, record, hash, idx, basis }: Erasure): void {
+    const order = recordHash(record).equals(hash) ? readOrder(record) : null;
+    if (!order) return;
+    const before = this.erased;
+    const explain = (id: string, digest?: string) => {
+      const missing = this.missing.get(id);
+      if (!missing || (idx !== null && missing.at.idx !== undefined && missing.at.idx >= idx)) return;
+      if (digest === undefined) missing.digests.clear();
+      else if (!missing.digests.delete(digest)) return;
+      if (missing.digests.size > missing.unread) return;
       this.missing.delete(id);
       this.erased += 1;
-    }
+    };
+    for (const stream of order.streams) for (const id of this.streams.get(stream) ?? []) explain(id);
+    for (const id of order.events) explain(id);
+    for (const { event, digest } of order.disclosures) explain(event, digest);
+    if (this.erased > before) this.report.erased({ erasure: event_id, basis, events: this.erased - before });
+  }
+
+  state(): PayloadState {
+    const missing = [...this.missing].map(([id, { at, digests, unread }]) => ({ id, at, digests: [...digests], unread }));
+    return { missing, victims: [...this.victims] };
+  }
+
+  /** Of streams that were walked elsewhere. */
+  absorb({ missing, victims }: PayloadState): void {
+    for (const { id, at, digests, unread } of missing) this.miss(id, { at, digests: new Set(digests), unread });
+    for (const [digest, at] of victims) if (this.victims.size < REMEMBERED) this.victims.set(digest, at);
   }
 
   end(): void {
-    for (const { at, count } of this.missing.values()) {
-      const rows = count === 1 ? '1 digest of the record has' : `${count} digests of the record have`;
+    for (const { at, digests, unread } of this.missing.values()) {
+      const gone = digests.size - unread;
+      const rows = gone === 1 ? '1 digest of the record has' : `${gone} digests of the record have`;
       this.report.incomplete('payload digests', at, `${rows} no row in payload, and no payload.erased names the event`);
     }
     if (this.erased > 0) this.report.note('payload digests', `${this.erased} events erased and explained`);
-  }
-}
-
-/** The events a payload.erased record names: its member `events`. */
-function erasedEvents(record: Buffer): string[] {
-  try {
-    const { type, events } = JSON.parse(record.toString('utf8')) as Record<string, JsonValue>;
-    return type === 'payload.erased' && Array.isArray(events) ? events.filter((id) => typeof id === 'string') : [];
-  } catch {
-    return [];
   }
 }
 

@@ -2,7 +2,8 @@
 import { canonicalJson } from '../kernel/canonical.js';
 import type { JsonValue } from '../kernel/json.js';
 import { MAX_DISCLOSURES, MAX_RECORD_BYTES, recordHash } from '../ledger/record.js';
-import { type Place, type Report, show } from './verify-report.js';
+import { type Report, show } from './verify-report.js';
+import type { Place } from './verify-verdict.js';
 
 /** A row of `event`. Numbers are decimal text: damage may have taken them beyond 2^53. */
 export interface EventRow {
@@ -148,10 +149,16 @@ const RULES = new Map<string, (value: JsonValue) => boolean>([
   ['error_code', text],
   ['deadline', time],
   ['trace', matching(/^[0-9a-f]{32}$/)],
+  ['replay_of', matching(new RegExp(`^${ULID}$`))],
   ['from_seq', positive],
   ['to_seq', positive],
   ['source_hash', hash],
   ['health', matching(/^(available|offline|error)$/)],
+  ['breaker', matching(/^(open|closed)$/)],
+  ['streams', isTextList],
+  ['events', isTextList],
+  ['keys', isTextList],
+  ['disclosures', (v) => Array.isArray(v) && v.every(namesDisclosure)],
   ['last_seq', positive],
   ['last_head', hash],
   ['_sd_alg', (v) => v === 'sha-256'],
@@ -159,6 +166,15 @@ const RULES = new Map<string, (value: JsonValue) => boolean>([
 ]);
 const ALWAYS = ['v', 'id', 'stream', 'seq', 'prev', 'type', 'time'];
 const DIGEST = /^[A-Za-z0-9_-]{43}$/;
+
+function isTextList(value: JsonValue): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(text);
+}
+
+function namesDisclosure(value: JsonValue): boolean {
+  const { event, name, digest } = (value ?? {}) as Record<string, JsonValue>;
+  return text(event ?? null) && text(name ?? null) && typeof digest === 'string' && DIGEST.test(digest);
+}
 
 /** Sorted by ASCII, none twice. */
 function isDigestList(value: JsonValue): boolean {

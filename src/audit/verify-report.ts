@@ -1,91 +1,45 @@
 /** What verify has to say: the named checks, what was found, and the verdict made of it. */
-import { z } from 'zod';
-
-/** In the order in which they are told. The first seven concern one event or stream, the others the tables around it. */
-export const CHECKS = [
-  'canonical bytes',
-  'record rules',
-  'record hash',
-  'columns',
-  'chain',
-  'lifecycle',
-  'payload digests',
-  'stream heads',
-  'open requests',
-  'leaves',
-  'sequence',
-  'sessions',
-] as const;
-export type CheckName = (typeof CHECKS)[number];
-
-/** Said in every verdict, so that nobody takes a pass for more than it is. */
-const BEYOND_THIS_VERSION: CheckResult[] = [
-  { name: 'signed checkpoints', result: 'not checked', count: 0, note: 'none in this version' },
-  { name: 'completeness against an outside copy', result: 'not checked', count: 0, note: 'who can write the database can recompute it' },
-];
-
-/** Where in the ledger. `seq` and `idx` are approximate when damage took them beyond 2^53; the text of the finding is exact. */
-const placeSchema = z.object({
-  event_id: z.string().nullable(),
-  stream: z.string().nullable(),
-  seq: z.number().nullable(),
-  idx: z.number().optional(),
-});
-export type Place = z.infer<typeof placeSchema>;
-
-const findingSchema = placeSchema.extend({
-  check: z.string(),
-  /** Incomplete: something is missing and nothing explains it, but what is there holds. */
-  severity: z.enum(['invalid', 'incomplete']),
-  what: z.string(),
-});
-export type Finding = z.infer<typeof findingSchema>;
-
-const checkResultSchema = z.object({
-  name: z.string(),
-  result: z.enum(['pass', 'fail', 'not checked']),
-  /** How many things were looked at. */
-  count: z.number(),
-  note: z.string().optional(),
-});
-export type CheckResult = z.infer<typeof checkResultSchema>;
-
-export const verdictSchema = z.looseObject({
-  verdict: z.enum(['valid', 'invalid', 'incomplete']),
-  scope: z.enum(['ledger', 'session']),
-  checks: z.array(checkResultSchema),
-  /** The first bad event on the way through the ledger, of the severity that decides the verdict. */
-  first: findingSchema.nullable(),
-  /** The first hundred, and the first of every check. */
-  findings: z.array(findingSchema),
-  found: z.number(),
-  events: z.number(),
-  streams: z.number(),
-  /** REQUESTs without a RESPONSE. Normal while agents work. */
-  open: z.object({ count: z.number(), first: z.array(placeSchema) }),
-});
-export type Verdict = z.infer<typeof verdictSchema>;
+import { CHECKS, type CheckName, type CheckResult, type Erased, type Finding, type Place, STEPS, type Verdict } from './verify-verdict.js';
 
 const KEPT_FINDINGS = 100;
 const KEPT_OPEN = 10;
 const KEPT_UNKNOWN = 20;
+const KEPT_ERASED = 100;
+
+/** What decides when several things are wrong comes first. */
+const SEVERITIES = ['invalid', 'diverged', 'incomplete'] as const;
+type Severity = Finding['severity'];
 
 interface Tally {
   count: number;
-  invalid: number;
-  incomplete: number;
-  notes: string[];
+  readonly found: Record<Severity, number>;
+  readonly notes: string[];
+}
+
+export interface ReportState {
+  readonly events: number;
+  readonly streams: number;
+  readonly anchored: boolean;
+  readonly unsealed: number;
+  readonly tallies: Readonly<Record<CheckName, Tally>>;
+  readonly findings: readonly Finding[];
+  readonly firsts: Readonly<Record<Severity, Finding | null>>;
+  readonly open: Verdict['open'];
+  readonly unknown: readonly (readonly [string, number])[];
 }
 
 export class Report {
   events = 0;
   streams = 0;
+  anchored = false;
   private readonly tallies = Object.fromEntries(
-    CHECKS.map((name) => [name, { count: 0, invalid: 0, incomplete: 0, notes: [] }]),
+    CHECKS.map((name) => [name, { count: 0, found: { invalid: 0, diverged: 0, incomplete: 0 }, notes: [] }]),
   ) as unknown as Record<CheckName, Tally>;
   private readonly findings: Finding[] = [];
-  private readonly firsts: Record<Finding['severity'], Finding | null> = { invalid: null, incomplete: null };
+  private readonly firsts: Record<Severity, Finding | null> = { invalid: null, diverged: null, incomplete: null };
+  private unsealed = 0;
   private readonly open = { count: 0, first: [] as Place[] };
+  private readonly gone: Verdict['erased'] = { events: 0, by: [] };
   private readonly unknown = new Map<string, number>();
   private readonly unasked = new Map<CheckName, string>();
 
@@ -95,6 +49,10 @@ export class Report {
 
   invalid(check: CheckName, at: Place, what: string): void {
     this.find('invalid', check, at, what);
+  }
+
+  diverged(check: CheckName, at: Place, what: string): void {
+    this.find('diverged', check, at, what);
   }
 
   incomplete(check: CheckName, at: Place, what: string): void {
@@ -121,38 +79,86 @@ export class Report {
     if (this.open.first.length < KEPT_OPEN) this.open.first.push(at);
   }
 
+  session(sealed: boolean): void {
+    if (sealed) this.count('session completeness');
+    else this.unsealed += 1;
+  }
+
+  erased(one: Erased): void {
+    this.gone.events += one.events;
+    if (this.gone.by.length < KEPT_ERASED) this.gone.by.push(one);
+  }
+
   verdict(scope: Verdict['scope']): Verdict {
-    const first = this.firsts.invalid ?? this.firsts.incomplete;
+    if (this.unsealed > 0) {
+      const open = `${this.unsealed} not closed yet`;
+      if (scope === 'ledger') this.note('session completeness', `${open}: as complete as the log is`);
+      else this.notAsked('session completeness', `${open}: that nothing was cut off its end, the whole ledger must show`);
+    }
+    const decides = SEVERITIES.find((severity) => this.firsts[severity] !== null);
     const unknown = [...this.unknown].map(
       ([name, count]): CheckResult => ({ name, result: 'not checked', count, note: 'unknown to this version' }),
     );
     return {
-      verdict: first === null ? 'valid' : first.severity,
+      verdict: decides ?? 'valid',
       scope,
-      checks: [...CHECKS.map((name) => this.result(name)), ...unknown, ...BEYOND_THIS_VERSION],
-      first,
+      anchored: this.anchored,
+      checks: [...CHECKS.map((name) => this.result(name)), ...unknown],
+      first: decides ? this.firsts[decides] : null,
       findings: this.findings,
-      found: CHECKS.reduce((sum, name) => sum + this.tallies[name].invalid + this.tallies[name].incomplete, 0),
+      found: CHECKS.reduce((sum, name) => sum + SEVERITIES.reduce((n, severity) => n + this.tallies[name].found[severity], 0), 0),
       events: this.events,
       streams: this.streams,
       open: this.open,
+      erased: this.gone,
     };
   }
 
-  private find(severity: Finding['severity'], check: CheckName, at: Place, what: string): void {
-    const tally = this.tallies[check];
-    const finding: Finding = { ...at, check, severity, what };
-    if (this.findings.length < KEPT_FINDINGS || tally[severity] === 0) this.findings.push(finding);
+  /** All that was found so far, as plain data that another report can absorb. */
+  state(): ReportState {
+    const { events, streams, anchored, unsealed, tallies, findings, firsts, open, unknown } = this;
+    return { events, streams, anchored, unsealed, tallies, findings, firsts, open, unknown: [...unknown] };
+  }
+
+  /** What a report over other streams found. Both keep the order in which they are absorbed. */
+  absorb(other: ReportState): void {
+    this.events += other.events;
+    this.streams += other.streams;
+    this.anchored ||= other.anchored;
+    this.unsealed += other.unsealed;
+    for (const finding of other.findings) this.keep(finding);
+    for (const name of CHECKS) {
+      const [own, { count, found, notes }] = [this.tallies[name], other.tallies[name]];
+      own.count += count;
+      own.notes.push(...notes);
+      for (const severity of SEVERITIES) own.found[severity] += found[severity];
+    }
+    for (const severity of SEVERITIES) this.firsts[severity] ??= other.firsts[severity];
+    this.open.count += other.open.count;
+    this.open.first.push(...other.open.first.slice(0, KEPT_OPEN - this.open.first.length));
+    for (const [name, count] of other.unknown) this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
+  }
+
+  private find(severity: Severity, check: CheckName, at: Place, what: string): void {
+    const finding = { ...at, check, severity, what };
+    this.keep(finding);
     this.firsts[severity] ??= finding;
-    tally[severity] += 1;
+    this.tallies[check].found[severity] += 1;
+  }
+
+  private keep(finding: Finding): void {
+    const { found } = this.tallies[finding.check as CheckName];
+    if (this.findings.length < KEPT_FINDINGS || found[finding.severity] === 0) this.findings.push(finding);
   }
 
   private result(name: CheckName): CheckResult {
+    const step = STEPS[name];
+    const { count, found, notes } = this.tallies[name];
+    const bad = SEVERITIES.filter((severity) => found[severity] > 0);
     const why = this.unasked.get(name);
-    if (why !== undefined) return { name, result: 'not checked', count: 0, note: why };
-    const { count, invalid, incomplete, notes } = this.tallies[name];
-    const told = [...(invalid > 0 ? [`${invalid} invalid`] : []), ...(incomplete > 0 ? [`${incomplete} incomplete`] : []), ...notes];
-    return { name, result: invalid + incomplete > 0 ? 'fail' : 'pass', count, ...(told.length > 0 ? { note: told.join(', ') } : {}) };
+    const told = [...bad.map((severity) => `${found[severity]} ${severity}`), ...notes, ...(why === undefined ? [] : [why])];
+    const result = bad.length > 0 ? 'fail' : why === undefined ? 'pass' : 'not checked';
+    return { step, name, result, count, ...(told.length > 0 ? { note: told.join(', ') } : {}) };
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Tx } from '../ledger/database.postgres.js';
 import { payloadSize, payloadsNamed, payloadsOf } from '../ledger/payload.postgres.js';
 import type { EventFacts } from './verify.js';
-import type { Erasure } from './verify-payload.js';
+import { type Erasure, type PayloadFact, readDisclosure } from './verify-payload.js';
 import type { EventRow } from './verify-record.js';
 import type { LeafRow, OrderedLeaf } from './verify-sequence.js';
 import type { SessionFacts } from './verify-session.js';
@@ -19,7 +19,6 @@ const ERASURES = 500;
 const STRAYS = 10;
 
 export const LOWEST = '-9223372036854775808';
-export const HIGHEST = '9223372036854775807';
 
 const micros = (column: string) => `(extract(epoch FROM ${column}) * 1000000)::float8`;
 
@@ -76,16 +75,30 @@ export interface EventCursor {
 /** An event before its payload is read. */
 export type SizedRow = EventRow & { readonly size: number };
 
+const EVENT = `e.id::text AS id, e.event_id, e.stream, e.seq::text AS seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent,
+            e.capability, e.status, e.error_code, e.record, e.hash, ${payloadSize('e.id')}::float8 AS size`;
+
 /** The next events up to the end of stream `upTo`, and where to go on; null: no more. */
 export async function eventsAfter(tx: Tx, after: EventCursor, upTo: string): Promise<{ rows: SizedRow[]; next: EventCursor | null }> {
   const rows = await tx.named<SizedRow>(
     'verify_events',
-    `SELECT e.id::text AS id, e.event_id, e.stream, e.seq::text AS seq, e.type, e.time, e.task, e.cause, e.in_reply_to, e.from_agent, e.to_agent,
-            e.capability, e.status, e.error_code, e.record, e.hash, ${payloadSize('e.id')}::float8 AS size
+    `SELECT ${EVENT}
        FROM event e WHERE (e.stream, e.seq, e.id) > ($1, $2::bigint, $3::bigint) AND e.stream <= $4 ORDER BY e.stream, e.seq, e.id LIMIT ${EVENTS}`,
     [after.stream, after.seq, after.id, upTo],
   );
   return { rows, next: rows.length < EVENTS ? null : rows.at(-1)! };
+}
+
+/** Bytes of payload held at once, twice: what is checked, and what is read ahead. A single event may have more. */
+const HELD_BYTES = 4 * 1024 * 1024;
+/** In parts of which each may be held with its payload. */
+export function* inBounds(rows: readonly SizedRow[]): Generator<readonly SizedRow[]> {
+  for (let start = 0; start < rows.length; ) {
+    let end = start;
+    for (let bytes = 0; end < rows.length && (end === start || bytes + rows[end]!.size <= HELD_BYTES); end++) bytes += rows[end]!.size;
+    yield rows.slice(start, end);
+    start = end;
+  }
 }
 
 /** The events with everything that belongs to them. */
@@ -94,6 +107,15 @@ export async function completed(tx: Tx, rows: readonly EventRow[]): Promise<Even
   const standings = await standingsOf(tx, ids);
   const payloads = await payloadsOf(tx, ids);
   return rows.map((row) => ({ row, payload: payloads.get(Number(row.id)) ?? [], standing: standings.get(row.id) ?? NOWHERE }));
+}
+
+/** The events at the places after `idx`, up to `to`, in the order of idx. */
+export async function eventsPlaced(tx: Tx, idx: number, to: number): Promise<(SizedRow & { readonly idx: number })[]> {
+  return tx.named(
+    'verify_placed',
+    `SELECT l.idx, ${EVENT} FROM leaf l JOIN event e ON e.id = l.event WHERE l.idx > $1 AND l.idx <= $2 ORDER BY l.idx LIMIT ${EVENTS}`,
+    [idx, to],
+  );
 }
 
 const NOWHERE = { leaves: [], pending: null };
@@ -125,13 +147,13 @@ export async function stillPending(tx: Tx, ids: readonly string[]): Promise<stri
   );
 }
 
-/** The sequencer's state and the last leaf, in one snapshot. */
-export async function orderNow(tx: Tx): Promise<{ sequencer: { size: string; at: number } | null; last: string | null }> {
-  const [row] = await tx.query<{ size: string | null; at: number; last: string | null }>(
-    `SELECT s.size::text AS size, ${micros('s.sequenced_at')} AS at, (SELECT max(idx)::text FROM leaf) AS last FROM (SELECT 1) one LEFT JOIN sequencer s ON true`,
+/** The sequencer's state and the last leaf, in one snapshot, and the time of it in microseconds. */
+export async function orderNow(tx: Tx): Promise<{ sequencer: { size: string; at: number } | null; last: string | null; now: number }> {
+  const [row] = await tx.query<{ size: string | null; at: number; last: string | null; now: number }>(
+    `SELECT ${micros('clock_timestamp()')} AS now, s.size::text AS size, ${micros('s.sequenced_at')} AS at, (SELECT max(idx)::text FROM leaf) AS last FROM (SELECT 1) one LEFT JOIN sequencer s ON true`,
   );
-  const { size, at, last } = row!;
-  return { sequencer: size === null ? null : { size, at }, last };
+  const { size, at, last, now } = row!;
+  return { sequencer: size === null ? null : { size, at }, last, now };
 }
 
 export async function leavesAfter(
@@ -141,7 +163,7 @@ export async function leavesAfter(
 ): Promise<{ leaves: OrderedLeaf[]; next: OrderedLeaf | null }> {
   const leaves = await tx.named<OrderedLeaf>(
     'verify_leaves',
-    `SELECT l.idx::text AS idx, l.event::text AS event, ${micros('l.sequenced_at')} AS at, CASE WHEN e.id IS NULL THEN l.hash END AS lost
+    `SELECT l.idx::text AS idx, l.event::text AS event, ${micros('l.sequenced_at')} AS at, l.hash, e.id IS NULL AS lost
        FROM (SELECT * FROM leaf WHERE (idx, event) > ($1::bigint, $2::bigint) AND idx <= $3::bigint ORDER BY idx, event LIMIT ${LEAVES}) l
             LEFT JOIN event e ON e.id = l.event ORDER BY l.idx, l.event`,
     [after.idx, after.event, last],
@@ -204,11 +226,23 @@ async function withFirsts(tx: Tx, rows: readonly SessionRow[]): Promise<SessionF
 
 /** The payload.erased events of a tenant, which stand in its system stream. */
 export async function erasuresAfter(tx: Tx, tenant: string, seq: string): Promise<{ erasures: Erasure[]; next: string | null }> {
-  const rows = await tx.named<Erasure & { seq: string }>(
+  const rows = await tx.named<Omit<Erasure, 'basis'> & { id: number; seq: string }>(
     'verify_erasures',
-    `SELECT e.seq::text AS seq, e.record, e.hash, l.idx FROM event e LEFT JOIN leaf l ON l.event = e.id
+    `SELECT e.id, e.event_id, e.seq::text AS seq, e.record, e.hash, l.idx FROM event e LEFT JOIN leaf l ON l.event = e.id
       WHERE e.stream = $1 AND e.seq > $2::bigint AND e.type = 'payload.erased' ORDER BY e.seq LIMIT ${ERASURES}`,
     [`${tenant}/system`, seq],
   );
-  return { erasures: rows, next: rows.length < ERASURES ? null : rows.at(-1)!.seq };
+  const payloads = await payloadsNamed(
+    tx,
+    rows.map((row) => row.id),
+    'basis',
+  );
+  const erasures = rows.map((row) => ({ ...row, basis: basisOf(payloads.get(row.id)) }));
+  return { erasures, next: rows.length < ERASURES ? null : rows.at(-1)!.seq };
+}
+
+/** Why something was erased, as far as that can be read; what cannot is told where that event itself is checked. */
+function basisOf(rows: readonly PayloadFact[] = []): string | null {
+  const basis = rows[0] && !rows[0].sealed ? readDisclosure(rows[0].bytes)?.[2] : undefined;
+  return typeof basis === 'string' ? basis : null;
 }

@@ -1,7 +1,8 @@
 /** The global order: every event's leaf or its waiting for one, and the numbering of all leaves. */
 import { hash as digestOf } from 'node:crypto';
 import type { EventRow } from './verify-record.js';
-import { type Place, type Report, show } from './verify-report.js';
+import { type Report, show } from './verify-report.js';
+import type { Place } from './verify-verdict.js';
 
 /** A row of `leaf`. `at`: sequenced_at in microseconds since 1970. */
 export interface LeafRow {
@@ -18,12 +19,23 @@ export interface Standing {
   readonly pending: number | null;
 }
 
-/** A leaf in the walk over the whole order. `lost`: its hash, where the event it names does not exist. */
+/** A leaf in the walk over the whole order. `lost`: the event it names does not exist. */
 export interface OrderedLeaf {
   readonly idx: string;
   readonly event: string;
   readonly at: number;
-  readonly lost: Buffer | null;
+  readonly hash: Buffer;
+  readonly lost: boolean;
+}
+
+interface Late {
+  readonly at: Place;
+  readonly seconds: number;
+}
+
+export interface SequenceState {
+  readonly waiting: readonly (readonly [string, Late])[];
+  readonly victims: readonly (readonly [string, Place])[];
 }
 
 /** Within so many milliseconds an event has its place. */
@@ -35,7 +47,7 @@ export class SequenceCheck {
   private idx = -1;
   private next = 0;
   private at = Number.NEGATIVE_INFINITY;
-  private readonly waiting = new Map<string, { at: Place; seconds: number }>();
+  private readonly waiting = new Map<string, Late>();
   private readonly victims = new Map<string, Place>();
 
   constructor(private readonly report: Report) {}
@@ -101,6 +113,16 @@ export class SequenceCheck {
     }
   }
 
+  /** What events of streams have left for the walk over the order. */
+  state(): SequenceState {
+    return { waiting: [...this.waiting], victims: [...this.victims] };
+  }
+
+  absorb({ waiting, victims }: SequenceState): void {
+    for (const [id, late] of waiting) if (this.waiting.size < REMEMBERED) this.waiting.set(id, late);
+    for (const [hash, at] of victims) if (this.victims.size < REMEMBERED) this.victims.set(hash, at);
+  }
+
   /** An id in `pending` of no event. */
   strayPending(id: string): void {
     this.report.invalid('leaves', { event_id: null, stream: null, seq: null }, `pending names event row ${id}, which does not exist`);
@@ -119,13 +141,13 @@ export class SequenceCheck {
     if (idx < this.next) report.invalid('sequence', at, `leaf ${leaf.idx} stands where leaf ${this.next} is expected`);
     if (leaf.at < this.at)
       report.invalid('sequence', at, `leaf ${leaf.idx} was sequenced at ${leaf.at} µs, earlier than the leaf before it at ${this.at} µs`);
-    if (leaf.lost !== null) this.orphan(leaf, leaf.lost, at);
+    if (leaf.lost) this.orphan(leaf, at);
     this.next = Math.max(this.next, idx + 1);
     this.at = Math.max(this.at, leaf.at);
   }
 
-  private orphan(leaf: OrderedLeaf, hash: Buffer, at: Place): void {
-    const victim = this.victims.get(hash.toString('hex'));
+  private orphan(leaf: OrderedLeaf, at: Place): void {
+    const victim = this.victims.get(leaf.hash.toString('hex'));
     const origin = victim ? `; by its hash it belongs to event ${victim.event_id}` : '';
     this.report.invalid(
       'leaves',

@@ -27,7 +27,7 @@ export function checkSession({ tenant, name, streams }: SessionFacts, report: Re
       report.invalid('sessions', at, `the table session names stream ${show(stream)}, which has no first event`);
       continue;
     }
-    const disclosed = first.payload.find((row) => row.name === 'session' && row.keyId === null);
+    const disclosed = first.payload.find((row) => row.name === 'session' && !row.sealed);
     if (disclosed && readDisclosure(disclosed.bytes)?.[2] !== name) {
       report.invalid('sessions', at, `the table session gives stream ${show(stream)} another name than the one its first event discloses`);
     }

@@ -1,7 +1,8 @@
 /** One stream: its numbering, its links, the life of its contracts, and the rows that repeat its state. */
 import type { EventType } from '../ledger/record.js';
 import type { Envelope, EventRow, ReadRecord } from './verify-record.js';
-import { type Place, type Report, show } from './verify-report.js';
+import { type Report, show } from './verify-report.js';
+import type { Place } from './verify-verdict.js';
 
 /** What the tables said about a stream at one moment. */
 export interface StreamFacts {
@@ -30,6 +31,8 @@ const KNOWN: Record<EventType, true> = {
   'hold.released': true,
   'log.started': true,
 };
+
+const SESSION = /^[^/]+\/session\//;
 
 /** Hashes that are remembered for the memory blocks that name them; a block is recorded soon after what it is made of. */
 const HASHES = 10_000;
@@ -147,6 +150,7 @@ export class StreamWalk {
   end(): void {
     this.compareHead();
     this.compareOpen();
+    if (this.last !== null && SESSION.test(this.facts.stream)) this.report.session(this.sealedAt !== null);
   }
 
   private compareHead(): void {

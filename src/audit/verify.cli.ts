@@ -3,11 +3,18 @@ import { OrchestratorError } from '../kernel/errors.js';
 import { printable, printableJson } from '../kernel/printable.js';
 import { type Colours, coloursOf, type Output, type Terminal } from '../kernel/terminal.system.js';
 import type { VerifyMessage, VerifyProgress, VerifyScope } from './verify.js';
-import type { CheckResult, Finding, Place, Verdict } from './verify-report.js';
+import type { KnownCheckpoint } from './verify-tree.js';
+import type { CheckResult, Finding, Place, Verdict } from './verify-verdict.js';
 
 export interface VerifyOptions {
   readonly session?: string;
   readonly tenant?: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly keys?: readonly string[] | undefined;
+  readonly known?: readonly KnownCheckpoint[] | undefined;
+  /** Not to be anchored is a failure. */
+  readonly anchored?: boolean;
   readonly json?: boolean;
 }
 
@@ -16,12 +23,14 @@ export type VerifySource = (scope: VerifyScope) => AsyncIterable<VerifyMessage>;
 
 /** Could not be done, or was asked for wrongly. */
 const USAGE = 1;
+const UNANCHORED = 5;
 const PROGRESS_MS = 100;
 const SHOWN_FINDINGS = 10;
 
 /** 0: everything that was asked for passed. */
-export function exitCodeOf({ verdict }: Pick<Verdict, 'verdict'>): number {
-  return { valid: 0, invalid: 2, incomplete: 4 }[verdict];
+export function exitCodeOf({ verdict, anchored }: Pick<Verdict, 'verdict' | 'anchored'>, mustBeAnchored = false): number {
+  if (verdict === 'valid' && mustBeAnchored && !anchored) return UNANCHORED;
+  return { valid: 0, invalid: 2, diverged: 3, incomplete: 4 }[verdict];
 }
 
 /** Never throws; returns the exit code. */
@@ -29,18 +38,22 @@ export async function verifyCommand(options: VerifyOptions, source: VerifySource
   const { stdout, stderr, env } = terminal;
   try {
     const verdict = await follow(source(scopeOf(options)), stderr);
-    stdout.write(options.json ? `${printableJson(verdict)}\n` : renderVerdict(verdict, coloursOf(stdout, env)));
-    return exitCodeOf(verdict);
+    stdout.write(options.json ? `${printableJson(verdict)}\n` : renderVerdict(verdict, coloursOf(stdout, env), options.anchored));
+    return exitCodeOf(verdict, options.anchored);
   } catch (error) {
     stderr.write(`agent-orchestrator verify: ${printable((error as Error).message)}\n`);
     return USAGE;
   }
 }
 
-function scopeOf({ session, tenant }: VerifyOptions): VerifyScope {
-  if (session !== undefined) return { session: { tenant: tenant ?? 'default', name: session } };
+function scopeOf({ session, tenant, from, to, keys = [], known = [] }: VerifyOptions): VerifyScope {
+  const outside = { ...(keys.length > 0 && { keys }), ...(known.length > 0 && { known }) };
+  if (session !== undefined && (from ?? to) !== undefined)
+    throw new OrchestratorError('invalid_request', '--from and --to are places in the order of all sessions: leave out --session');
+  if (session !== undefined) return { session: { tenant: tenant ?? 'default', name: session }, ...outside };
   if (tenant !== undefined) throw new OrchestratorError('invalid_request', '--tenant says whose session is meant: give --session too');
-  return {};
+  if (from === undefined && to === undefined) return outside;
+  return { range: { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER }, ...outside };
 }
 
 async function follow(messages: AsyncIterable<VerifyMessage>, stderr: Output): Promise<Verdict> {
@@ -67,25 +80,36 @@ export function renderProgress({ done, total }: VerifyProgress, seconds: number)
   return `verifying: ${share} %, ${number(done)} of ${number(total)} events, ${number(Math.round(done / seconds))} events/s`;
 }
 
-export function renderVerdict(verdict: Verdict, colours: Colours): string {
-  const { scope, events, streams, checks, open } = verdict;
+export function renderVerdict(verdict: Verdict, colours: Colours, mustBeAnchored = false): string {
+  const { scope, events, streams, checks, open, erased } = verdict;
   const width = Math.max(...checks.map((check) => check.name.length));
   const lines = [
-    `${scope === 'ledger' ? 'Ledger' : 'Session'}: ${number(events)} events in ${number(streams)} streams`,
+    `${scope[0]!.toUpperCase()}${scope.slice(1)}: ${number(events)} events in ${number(streams)} streams`,
     '',
     ...checks.map((check) => renderCheck(check, width, colours)),
     '',
     ...(open.count > 0 ? [`REQUESTs without a RESPONSE: ${number(open.count)}`, ...open.first.map((at) => `  ${where(at)}`), ''] : []),
+    ...(erased.events > 0 ? [`ERASED, and explained: the payload of ${number(erased.events)} events`, ...renderErased(erased), ''] : []),
     ...renderFindings(verdict),
-    renderOutcome(verdict, colours),
+    renderOutcome(verdict, colours, mustBeAnchored),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function renderCheck({ name, result, count, note }: CheckResult, width: number, colours: Colours): string {
+function renderCheck({ step, name, result, count, note }: CheckResult, width: number, colours: Colours): string {
   const colour = { pass: colours.green, fail: colours.red, 'not checked': colours.yellow }[result];
   const counted = count === 0 && result === 'not checked' ? '' : number(count);
-  return `  ${colour(result.padEnd(11))}  ${printable(name).padEnd(width)}  ${counted.padStart(11)}  ${printable(note ?? '')}`.trimEnd();
+  return `  ${colour(result.padEnd(11))}  ${String(step ?? '').padStart(2)}  ${printable(name).padEnd(width)}  ${counted.padStart(11)}  ${printable(note ?? '')}`.trimEnd();
+}
+
+function renderErased({ by, events }: Verdict['erased']): string[] {
+  const lines = by
+    .slice(0, SHOWN_FINDINGS)
+    .map(
+      ({ erasure, basis, events: n }) => `  ${number(n)} by ${erasure}: ${basis === null ? 'its reason cannot be read any more' : basis}`,
+    );
+  const told = by.slice(0, SHOWN_FINDINGS).reduce((sum, one) => sum + one.events, 0);
+  return [...lines.map(printable), ...(events > told ? [`  and ${number(events - told)} more (--json tells more of them)`] : [])];
 }
 
 function renderFindings({ findings, found }: Verdict): string[] {
@@ -101,10 +125,13 @@ const renderFinding = (finding: Finding) => [
   `    ${finding.check} (${finding.severity}): ${printable(finding.what)}`,
 ];
 
-function renderOutcome({ verdict, first }: Verdict, colours: Colours): string {
-  if (first === null) return colours.green('VALID');
-  const told = `${verdict.toUpperCase()}: first at ${where(first)}: ${first.check}: ${printable(first.what)}`;
-  return verdict === 'invalid' ? colours.red(told) : colours.yellow(told);
+function renderOutcome({ verdict, first, anchored }: Verdict, colours: Colours, mustBeAnchored: boolean): string {
+  if (first !== null) {
+    const told = `${verdict.toUpperCase()}: first at ${where(first)}: ${first.check}: ${printable(first.what)}`;
+    return verdict === 'incomplete' ? colours.yellow(told) : colours.red(told);
+  }
+  if (mustBeAnchored && !anchored) return colours.yellow('UNANCHORED: no key and no checkpoint from outside vouches for all of it');
+  return colours.green('VALID');
 }
 
 function where({ event_id, stream, seq, idx }: Place): string {

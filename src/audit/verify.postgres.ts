@@ -11,13 +11,23 @@
  * - Payload comes with its event and leaves only by an erasure, recorded in the transaction that deletes it. It is read after the event,
  *   and the erasures are read after everything else: what explains a missing row is there by then.
  * - An event may be recorded long after the time it bears. Who seems to wait too long for his leaf is looked at again at the end.
+ * - Checkpoints are signed of leaves that are committed, and are read before the leaves are: no tree they name is larger than what follows.
  * - `sequencer` and the last idx are read in one snapshot, before the leaves up to that idx; the sequencer changes them together, and
  *   leaves are immutable. A leaf's event, a row's stream, a session's first event are never younger than what names them.
  */
 import { OrchestratorError } from '../kernel/errors.js';
+import { logKeys } from '../ledger/checkpoint.postgres.js';
 import type { Tx } from '../ledger/database.postgres.js';
 import { orphanedPayloads } from '../ledger/payload.postgres.js';
-import { type EventFacts, Verification, type VerifyMessage, type VerifyProgress, type VerifyScope } from './verify.js';
+import {
+  type EventFacts,
+  Verification,
+  type VerificationState,
+  type VerifyMessage,
+  type VerifyProgress,
+  type VerifyScope,
+} from './verify.js';
+import { verifyRange } from './verify-range.postgres.js';
 import {
   completed,
   countEvents,
@@ -25,7 +35,7 @@ import {
   erasuresAfter,
   eventsAfter,
   factsOfStream,
-  HIGHEST,
+  inBounds,
   LOWEST,
   leavesAfter,
   orderNow,
@@ -36,38 +46,73 @@ import {
   streamsAfter,
 } from './verify-rows.postgres.js';
 import { checkSession } from './verify-session.js';
+import type { StreamFacts } from './verify-stream.js';
+import { signedCheckpoints, storedNodes } from './verify-tree.postgres.js';
 
-/** Bytes of payload held at once, twice: what is checked, and what is read ahead. A single event may have more. */
-const HELD_BYTES = 4 * 1024 * 1024;
 /** Checked in one go. A server verifies between its calls, none of which should wait for longer than these take; and the reading goes on. */
 const SLICE = 200;
 /** Whoever waits for his leaf was only just recorded, or has it after this time, or nobody sequences. */
 const SECOND_LOOK_MS = 1000;
 
+/** How the walk over the streams is done, where not one after the other on this connection. */
+export interface VerifyManner {
+  /** Elsewhere: some streams and all that belongs to their events, with what they were found to be. */
+  readonly streams?: (facts: readonly StreamFacts[]) => Promise<VerificationState[]>;
+  /** Where an earlier walk that was cut off had come to, and what it had found. */
+  readonly begun?: VerifyStand | null;
+  /** Called whenever it has come further. */
+  readonly came?: (stand: VerifyStand) => Promise<void>;
+}
+
+export interface VerifyStand {
+  /** All up to this stream, in "C" order, is verified. */
+  readonly stream: string;
+  readonly state: VerificationState;
+}
+
 /** Progress after every page, and in the end the verdict. One statement at a time: a `Tx` will do. */
-export async function* verifyLedger(db: Tx, scope: VerifyScope = {}): AsyncGenerator<VerifyMessage> {
-  const verification = new Verification(scope.session ? 'session' : 'ledger');
-  yield* scope.session ? verifySession(db, verification, scope.session) : verifyAll(db, verification);
+export async function* verifyLedger(db: Tx, scope: VerifyScope = {}, manner: VerifyManner = {}): AsyncGenerator<VerifyMessage> {
+  const verification = new Verification(scope);
+  if (scope.session) yield* verifySession(db, verification, scope.session);
+  else if (scope.range) yield* verifyRange(db, verification, scope.range);
+  else yield* verifyAll(db, verification, manner);
   await lookAgain(db, verification);
   await explain(db, verification);
   yield verification.verdict();
 }
 
-async function* verifyAll(db: Tx, verification: Verification): AsyncGenerator<VerifyProgress> {
+async function* verifyAll(db: Tx, verification: Verification, { streams, begun, came }: VerifyManner): AsyncGenerator<VerifyProgress> {
+  if (begun) verification.absorb(begun.state);
   const total = await countEvents(db);
-  yield { done: 0, total };
-  let after: EventCursor | null = null;
-  for (let facts = await streamsAfter(db, null); facts.length > 0; facts = await streamsAfter(db, after.stream)) {
-    verification.streams(facts);
-    const upTo = facts.at(-1)!.stream;
-    for await (const done of walk(db, verification, after ?? { stream: '', seq: LOWEST, id: LOWEST }, upTo))
-      yield { done, total: Math.max(done, total) };
-    after = { stream: upTo, seq: HIGHEST, id: HIGHEST };
+  const progress = () => ({ done: verification.report.events, total: Math.max(verification.report.events, total) });
+  yield progress();
+  let after = begun?.stream ?? null;
+  for (let facts = await streamsAfter(db, after); facts.length > 0; facts = await streamsAfter(db, after)) {
+    if (streams) {
+      for (const state of await streams(facts)) verification.absorb(state);
+      yield progress();
+    } else for await (const _ of walkStreams(db, verification, facts)) yield progress();
+    after = facts.at(-1)!.stream;
+    await came?.({ stream: after, state: verification.state() });
   }
   verification.endStreams();
   await walkStrays(db, verification);
   await walkOrder(db, verification);
   await walkSessions(db, verification);
+}
+
+/** What `streams` of a manner does for each part of its streams. */
+export async function verifyStreams(db: Tx, facts: readonly StreamFacts[]): Promise<VerificationState> {
+  const verification = new Verification();
+  for await (const _ of walkStreams(db, verification, facts));
+  return verification.state();
+}
+
+/** `facts`: neighbours in "C" order. */
+function walkStreams(db: Tx, verification: Verification, facts: readonly StreamFacts[]): AsyncGenerator<number> {
+  verification.streams(facts);
+  const from = { stream: facts[0]!.stream, seq: LOWEST, id: LOWEST };
+  return walk(db, verification, from, facts.at(-1)!.stream);
 }
 
 async function* verifySession(
@@ -111,12 +156,7 @@ async function* walk(db: Tx, verification: Verification, after: EventCursor, upT
 async function* read(db: Tx, after: EventCursor, upTo: string): AsyncGenerator<EventFacts[], void> {
   for (let from: EventCursor | null = after; from !== null; ) {
     const { rows, next }: Awaited<ReturnType<typeof eventsAfter>> = await eventsAfter(db, from, upTo);
-    for (let start = 0; start < rows.length; ) {
-      let end = start;
-      for (let bytes = 0; end < rows.length && (end === start || bytes + rows[end]!.size <= HELD_BYTES); end++) bytes += rows[end]!.size;
-      yield await completed(db, rows.slice(start, end));
-      start = end;
-    }
+    for (const some of inBounds(rows)) yield await completed(db, some);
     from = next;
   }
 }
@@ -144,15 +184,24 @@ async function walkStrays(db: Tx, { payload, sequence, report }: Verification): 
   }
 }
 
-async function walkOrder(db: Tx, { sequence }: Verification): Promise<void> {
-  const { sequencer, last } = await orderNow(db);
+async function walkOrder(db: Tx, { sequence, tree }: Verification): Promise<void> {
+  tree.signed(
+    await signedCheckpoints(db),
+    (await logKeys(db)).map(({ vkey }) => vkey),
+  );
+  const { sequencer, last, now } = await orderNow(db);
   let after: { idx: string; event: string } | null = { idx: LOWEST, event: LOWEST };
   while (after !== null && last !== null) {
     const { leaves, next }: Awaited<ReturnType<typeof leavesAfter>> = await leavesAfter(db, after, last);
-    for (const leaf of leaves) sequence.ordered(leaf);
+    for (const leaf of leaves) {
+      sequence.ordered(leaf);
+      tree.leaf(leaf);
+    }
+    for (const { stored, ...node } of await storedNodes(db, tree.takeWhole())) tree.node(node, stored);
     after = next;
   }
   sequence.end(sequencer);
+  tree.end(now);
 }
 
 async function walkSessions(db: Tx, { report }: Verification): Promise<void> {

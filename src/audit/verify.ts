@@ -4,11 +4,13 @@
  *
  * It holds the state of one stream, and besides only what is out of order: open REQUESTs of that stream, findings, missing payload.
  */
-import { PayloadCheck, type PayloadFact } from './verify-payload.js';
+import { PayloadCheck, type PayloadFact, type PayloadState } from './verify-payload.js';
 import { type EventRow, readRecord } from './verify-record.js';
-import { Report, type Verdict } from './verify-report.js';
-import { SequenceCheck, type Standing } from './verify-sequence.js';
+import { Report, type ReportState } from './verify-report.js';
+import { SequenceCheck, type SequenceState, type Standing } from './verify-sequence.js';
 import { type StreamFacts, StreamWalk } from './verify-stream.js';
+import { type KnownCheckpoint, TreeCheck } from './verify-tree.js';
+import type { Verdict } from './verify-verdict.js';
 
 /** Everything about one event, as the tables had it. */
 export interface EventFacts {
@@ -20,6 +22,11 @@ export interface EventFacts {
 export interface VerifyScope {
   /** Only the streams of this session. */
   readonly session?: { readonly tenant: string; readonly name: string };
+  /** Only the events at these places of the global order, both included. */
+  readonly range?: { readonly from: number; readonly to: number };
+  /** From outside: verifier keys of the log, and checkpoints of it that were kept. */
+  readonly keys?: readonly string[] | undefined;
+  readonly known?: readonly KnownCheckpoint[] | undefined;
 }
 
 export interface VerifyProgress {
@@ -31,16 +38,32 @@ export interface VerifyProgress {
 /** Any number of progresses, then the verdict. */
 export type VerifyMessage = VerifyProgress | Verdict;
 
+/** Plain data, to be passed between threads and kept in files. */
+export interface VerificationState {
+  readonly report: ReportState;
+  readonly payload: PayloadState;
+  readonly sequence: SequenceState;
+}
+
+const OF_THE_LEDGER = ['tree', 'checkpoints', 'known checkpoints', 'sequence'] as const;
+const OF_WHOLE_STREAMS = ['lifecycle', 'stream heads', 'open requests', 'sessions', 'session completeness'] as const;
+
 export class Verification {
   readonly report = new Report();
   readonly payload = new PayloadCheck(this.report);
   readonly sequence = new SequenceCheck(this.report);
+  readonly tree: TreeCheck;
+  private readonly scope: Verdict['scope'];
   private ahead: StreamFacts[] = [];
   private readonly bounds = new Map<string, number>();
   private walk: StreamWalk | null = null;
 
-  constructor(private readonly scope: Verdict['scope']) {
-    if (scope === 'session') this.report.notAsked('sequence', 'only one session was asked for');
+  constructor({ session, range, keys, known = [] }: VerifyScope = {}) {
+    this.scope = session ? 'session' : range ? 'range' : 'ledger';
+    this.tree = new TreeCheck(this.report, keys);
+    const unasked = session ? OF_THE_LEDGER : range ? [...OF_THE_LEDGER.filter((check) => check !== 'sequence'), ...OF_WHOLE_STREAMS] : [];
+    for (const check of unasked) this.report.notAsked(check, `only ${session ? 'one session' : 'a range'} was asked for`);
+    if (this.scope === 'ledger') this.tree.known(known);
   }
 
   /** The streams that come next. Their events follow, those of no other stream count. */
@@ -70,6 +93,19 @@ export class Verification {
     this.walk?.end();
     this.walk = null;
     this.bounds.clear();
+  }
+
+  /** Of the streams that were walked to their end. */
+  state(): VerificationState {
+    this.endStreams();
+    return { report: this.report.state(), payload: this.payload.state(), sequence: this.sequence.state() };
+  }
+
+  /** What another verification made of streams that this one leaves out. */
+  absorb({ report, payload, sequence }: VerificationState): void {
+    this.report.absorb(report);
+    this.payload.absorb(payload);
+    this.sequence.absorb(sequence);
   }
 
   verdict(): Verdict {
