@@ -6,6 +6,7 @@ import { type WatchRow, watchRows } from '../agents/watch.postgres.js';
 import { inFlight } from '../contracts/agent-metrics.postgres.js';
 import { agentTotals } from '../contracts/tallies.follower.js';
 import { Database } from '../ledger/database.postgres.js';
+import { Guards } from '../orchestration/guards.system.js';
 import type { AgentDetail, AgentItem, AgentStatus } from './agents.schema.js';
 
 type Status = z.output<typeof AgentStatus>;
@@ -15,6 +16,7 @@ export class AgentItems {
   constructor(
     private readonly registry: AgentRegistry,
     private readonly db: Database,
+    private readonly guards: Guards,
   ) {}
 
   async items(agents: readonly RegisteredAgent[], tenant: string): Promise<z.output<typeof AgentItem>[]> {
@@ -54,9 +56,14 @@ export class AgentItems {
     });
   }
 
-  async statuses(): Promise<Status[]> {
+  /** All of them, and what stands between this process and them where it is anything. */
+  async totals() {
     const busy = await inFlight(this.db);
-    return this.registry.all().map((agent) => this.statusOf(agent, busy));
+    const by_status: Record<Status, number> = { available: 0, busy: 0, offline: 0, error: 0, stopped: 0 };
+    for (const agent of this.registry.all()) by_status[this.statusOf(agent, busy)] += 1;
+    const registered = this.registry.all().map((agent) => agent.description.agent_id);
+    const guarded = this.guards.all().filter(({ breaker, waiting }) => breaker !== 'closed' || waiting > 0);
+    return { total: registered.length, by_status, registered, guarded };
   }
 
   /** Busy is not on the record: the open REQUESTs are. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Registration } from '../agents/registration.js';
+import { AgentLimits, Registration } from '../agents/registration.js';
 import { Hash, Json, Name, Time } from './words.schema.js';
 
 export const AgentIdParam = Name(64)
@@ -16,6 +16,8 @@ const Offered = z
     output_schema: JsonSchema.optional().describe('JSON Schema of `data`'),
     tags: z.array(z.string()).optional(),
     examples: z.array(Json).optional().describe('Of `parameters`'),
+    idempotent: z.boolean().optional().describe('To do it twice is the same as once: it is tried again after any failure of the agent'),
+    replay_safe: z.boolean().optional().describe('Recorded tasks may be sent to it again for comparison: that harms nobody'),
   })
   .meta({ id: 'OfferedCapability' });
 
@@ -45,8 +47,7 @@ export const AgentItem = z
     record: z.string().describe('Hash of that record; the REQUESTs name it'),
     last_heartbeat: Time.nullable().describe('Its latest sign of life: a good probe, or a heartbeat'),
     source: Source,
-    weight: z.number().optional(),
-    max_concurrency: z.int().optional(),
+    ...AgentLimits.shape,
     lease_seconds: z.int().optional(),
     in_flight: z.int().min(0).describe('Calls under way'),
     tasks_completed: z.int().min(0).describe('From the record, a moment behind it'),

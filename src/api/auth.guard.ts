@@ -32,17 +32,25 @@ export class AuthGuard implements CanActivate {
     private readonly tokens: TokenVerifier | null,
   ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<Asking>();
     const trace = readTrace(request.headers['traceparent'], request.headers['tracestate']);
     const needed = this.reflector.getAllAndOverride<Scope | 'nothing' | undefined>(NEEDS, [context.getHandler(), context.getClass()]);
-    if (!this.tokens || needed === 'nothing') {
-      request.caller = { tenant: 'default', principal: null, trace };
-      return true;
-    }
+    if (this.tokens && needed !== 'nothing') return this.admit(this.tokens, context, { needed, trace });
+    request.caller = { tenant: 'default', principal: null, trace };
+    return true;
+  }
+
+  private async admit(
+    tokens: TokenVerifier,
+    context: ExecutionContext,
+    { needed, trace }: { needed: Scope | undefined; trace: Caller['trace'] },
+  ): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<Asking>();
     try {
-      const { tenant, principal, scopes } = await this.tokens.verify(tokenOf(request.headers.authorization));
+      const { tenant, principal, scopes } = await tokens.verify(tokenOf(request.headers.authorization));
       if (needed === undefined || !scopes.has(needed)) {
         const has = scopes.size > 0 ? `it has ${[...scopes].sort().join(', ')}` : 'it has none';
         throw new OrchestratorError('forbidden', `this needs a token with the scope ${needed}; ${has}`);

@@ -1,11 +1,14 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Controller, Get, Header, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
+import { ProveContract } from '../contracts/contract-proof.queries.js';
 import { GetContract, ListContracts } from '../contracts/contracts.queries.js';
 import type { Caller } from '../kernel/principal.js';
+import { proofFile } from '../ledger/proofs.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { ContractDetail, ContractId, ContractsPage, ContractsQuery } from './contracts.schema.js';
+import { ProofQuery } from './log.schema.js';
 import { Problems } from './problem.filter.js';
 
 @Controller('v1/contracts')
@@ -40,5 +43,23 @@ export class ContractsController {
   @Problems('invalid_request', 'not_found', 'ledger_unavailable')
   getContract(@Param('id', { schema: ContractId }) id: string, @CurrentCaller() caller: Caller): Promise<z.output<typeof ContractDetail>> {
     return this.queries.execute(new GetContract(caller.tenant, id));
+  }
+
+  @Get(':id/proof')
+  @Needs('contracts:read')
+  @Header('content-type', 'text/plain; charset=utf-8')
+  @ApiOperation({
+    summary: 'Prove a contract offline',
+    description:
+      'A C2SP .tlog-proof file: the record, its path, and the newest checkpoint. Whoever has a key of the log can check it without us.',
+  })
+  @ApiOkResponse({ description: 'The file', content: { 'text/plain': { schema: { type: 'string' } } } })
+  @Problems('invalid_request', 'not_found', 'not_published', 'ledger_unavailable')
+  async proveContract(
+    @Param('id', { schema: ContractId }) id: string,
+    @Query({ schema: ProofQuery }) { of }: z.output<typeof ProofQuery>,
+    @CurrentCaller() caller: Caller,
+  ): Promise<string> {
+    return proofFile(await this.queries.execute(new ProveContract(caller.tenant, id, of)));
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ContractError } from './orchestrate.schema.js';
+import { ContractError } from './task.schema.js';
 import { Cursor, FileReference, Hash, Json, Limit, Name, NextCursor, SessionId, Time, Ulid } from './words.schema.js';
 
 export const ContractId = Ulid.describe('The id of either half of the contract');
@@ -45,12 +45,20 @@ export const ContractItem = z
     error: z.string().nullable(),
     error_code: ContractError,
     in_reply_to: Ulid.nullable().describe('Of a RESPONSE: its REQUEST'),
+    cause: Ulid.nullable().describe('The event that led to this one'),
     task_id: Ulid.nullable(),
+    replay_of: Ulid.nullable().describe('Of a REQUEST that repeats an earlier one: that one. Null otherwise'),
     seq: z.int().min(1).describe('Place in the stream'),
     hash: Hash,
     metadata: z
       .record(z.string(), Json)
-      .describe('What else was recorded, as `asked`, `context`, `history`, `routing`, `raw`, `read`, `continuation`'),
+      .describe(
+        'What else was recorded, as `asked`, `context`, `history`, `routing`, `plan`, `step`, `previous`, `raw`, `read`, `continuation`',
+      ),
+    erased: z
+      .object({ erasure_id: Ulid, at: Time, basis: z.string().nullable(), requested_by: z.string().nullable() })
+      .nullable()
+      .describe('Something of it was erased: by which `payload.erased` event, when and why. Null: all of it is there'),
   })
   .meta({ id: 'ContractItem', description: 'One half of a contract' });
 

@@ -1,6 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
+import { SelfCheck } from '../audit/self-check.worker.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import { Database } from '../ledger/database.postgres.js';
 import { Instance } from '../ledger/instance.worker.js';
@@ -20,15 +21,20 @@ export class HealthController {
     private readonly db: Database,
     private readonly instance: Instance,
     private readonly calls: Calls,
+    private readonly selfCheck: SelfCheck,
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'Is it well?', description: '`degraded`: this process lost touch with the database and stopped dispatching.' })
+  @ApiOperation({
+    summary: 'Is it well?',
+    description:
+      '`degraded`: this process lost touch with the database and stopped dispatching, or the ledger did not pass its self-check (`VERIFY_INTERVAL`).',
+  })
   @ApiOkResponse({ description: 'The database answers', standardSchema: Health })
   @Problems('ledger_unavailable')
   async health(): Promise<z.output<typeof Health>> {
     await this.databaseAnswers();
-    return is(this.instance.fit ? 'healthy' : 'degraded');
+    return is(this.instance.fit && this.selfCheck.sound ? 'healthy' : 'degraded');
   }
 
   @Get('live')

@@ -12,7 +12,8 @@ export function guardMethods(fastify: FastifyInstance): void {
     if (!request.is404) return done();
     const asked = request.url.split('?', 1)[0]!.split('/');
     const fits = ({ parts }: { parts: string[] }) =>
-      parts.length === asked.length && parts.every((part, i) => part === asked[i] || (part.startsWith(':') && asked[i] !== ''));
+      (parts.length === asked.length || (parts.at(-1) === '*' && parts.length < asked.length)) &&
+      parts.every((part, i) => part === '*' || part === asked[i] || (part.startsWith(':') && asked[i] !== ''));
     const allowed = [...new Set(routes.filter(fits).map((route) => route.method))];
     if (allowed.length === 0) return done();
     void reply.header('allow', allowed.join(', '));

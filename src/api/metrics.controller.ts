@@ -9,6 +9,7 @@ import { Instance } from '../ledger/instance.worker.js';
 import { countOpen } from '../ledger/open-request.postgres.js';
 import { ledgerSize } from '../ledger/sequence.postgres.js';
 import { Calls } from '../orchestration/calls.system.js';
+import { Guards } from '../orchestration/guards.system.js';
 import { Needs } from './auth.guard.js';
 import { VERSION } from './version.js';
 
@@ -24,6 +25,7 @@ export class MetricsController {
     private readonly db: Database,
     private readonly registry: AgentRegistry,
     private readonly calls: Calls,
+    private readonly guards: Guards,
     private readonly instance: Instance,
     private readonly metrics: Metrics,
   ) {}
@@ -42,6 +44,8 @@ export class MetricsController {
       version: VERSION,
       activeAgents: this.registry.all().length,
       tasksInFlight: this.calls.count,
+      tasksWaiting: this.calls.waiting,
+      breakers: this.guards.all(),
       dispatching: this.instance.fit,
       ledger,
     });

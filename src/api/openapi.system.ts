@@ -9,6 +9,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { OrchestrateEvent } from './orchestrate.schema.js';
+import { PlanResult } from './plan.schema.js';
 import { Problem } from './problem.schema.js';
 
 /** redoc 2.5.4 as it is on npm; as a dependency it would bring React along. */
@@ -91,7 +92,7 @@ function apiDocument(app: NestFastifyApplication, version: string): OpenAPIObjec
     operationIdFactory,
     autoTagControllers: false,
   });
-  const schemas = { ...referred(Problem), ...referred(OrchestrateEvent), ...document.components?.schemas };
+  const schemas = { ...referred(Problem), ...referred(OrchestrateEvent), ...referred(PlanResult), ...document.components?.schemas };
   return { ...document, components: { ...document.components, schemas } };
 }
 

@@ -1,7 +1,6 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
-import { AgentRegistry } from '../agents/directory.js';
 import { contractTotals } from '../contracts/tallies.follower.js';
 import type { Caller } from '../kernel/principal.js';
 import { Workers } from '../kernel/worker.js';
@@ -15,6 +14,7 @@ import { AgentItems } from './agent-items.system.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { allHealthy, integrationStatus } from './integration-status.js';
 import { Problems } from './problem.filter.js';
+import { selfCheckStatus } from './self-check-status.js';
 import { Status } from './status.schema.js';
 import { VERSION } from './version.js';
 
@@ -25,7 +25,6 @@ const STARTED = new Date().toISOString();
 export class StatusController {
   constructor(
     private readonly db: Database,
-    private readonly registry: AgentRegistry,
     private readonly shown: AgentItems,
     private readonly workers: Workers,
     private readonly instance: Instance,
@@ -48,16 +47,19 @@ export class StatusController {
       contractTotals(this.db, caller.tenant),
     ]);
     const workers = this.workers.status();
+    const self_check = selfCheckStatus(workers);
     const [memagent, trace] = [integrationStatus('memagent', following, workers), integrationStatus('trace', following, workers)];
     return {
       orchestrator: {
-        status: this.instance.fit ? 'running' : 'degraded',
+        status: this.instance.fit && self_check.sound ? 'running' : 'degraded',
         version: VERSION,
         started_at: STARTED,
         database: this.db.embedded ? 'embedded' : 'postgresql',
         in_flight: this.calls.count,
+        waiting: this.calls.waiting,
+        most_in_flight: this.calls.most,
       },
-      agents: await this.agents(),
+      agents: await this.shown.totals(),
       contracts: totals,
       integrations: { memagent, trace, all_healthy: allHealthy(memagent, trace) },
       ledger: {
@@ -67,16 +69,10 @@ export class StatusController {
         last_sequenced_at: size.sequenced_at,
         open_requests: open,
       },
+      self_check,
       followers: following,
       parked: following.reduce((sum, f) => sum + f.parked, 0),
       workers,
     };
-  }
-
-  private async agents() {
-    const by_status = { available: 0, busy: 0, offline: 0, error: 0, stopped: 0 };
-    for (const status of await this.shown.statuses()) by_status[status] += 1;
-    const registered = this.registry.all().map((agent) => agent.description.agent_id);
-    return { total: registered.length, by_status, registered };
   }
 }

@@ -29,6 +29,22 @@ export const IntegrationStatus = z
   })
   .meta({ id: 'IntegrationStatus' });
 
+export const SelfCheckStatus = z
+  .object({
+    status: z
+      .enum(['off', 'waiting', 'valid', 'invalid', 'diverged', 'incomplete'])
+      .describe('Verdict of the last self-check; `off`: `VERIFY_INTERVAL` is unset; `waiting`: none has ended yet'),
+    sound: z.boolean().describe('Nothing wrong is known'),
+    finished_at: Time.nullable(),
+    events: Count.optional(),
+    found: Count.optional().describe('Findings'),
+    first: z.string().optional().describe('The first of them, in words; `agent-orchestrator verify` tells all'),
+    anchored: z.boolean().optional().describe('It was held against a checkpoint outside the database (`CHECKPOINT_DIR`)'),
+    running: z.object({ done: Count, total: Count }).nullable(),
+    error: z.string().nullable().describe('Why the last one did not come to an end'),
+  })
+  .meta({ id: 'SelfCheckStatus' });
+
 export const Status = z
   .object({
     orchestrator: z.object({
@@ -37,8 +53,17 @@ export const Status = z
       started_at: Time,
       database: z.enum(['embedded', 'postgresql']),
       in_flight: Count.describe('Tasks this process works on'),
+      waiting: Count.describe('Of these, those that wait for an agent that is busy or stopped, or for their next attempt'),
+      most_in_flight: Count.describe('MAX_CONCURRENT_REQUESTS: beyond it, those that wait not counted, tasks are refused'),
     }),
-    agents: z.object({ total: Count, by_status: z.record(AgentStatus, Count), registered: z.array(z.string()) }),
+    agents: z.object({
+      total: Count,
+      by_status: z.record(AgentStatus, Count),
+      registered: z.array(z.string()),
+      guarded: z
+        .array(z.object({ agent_id: z.string(), breaker: z.enum(['closed', 'half_open', 'open']), running: Count, waiting: Count }))
+        .describe('Those that this process does not call for now, or for which tasks wait'),
+    }),
     contracts: z
       .object({
         total_sessions: Count,
@@ -58,6 +83,7 @@ export const Status = z
       last_sequenced_at: Time.nullable(),
       open_requests: Count,
     }),
+    self_check: SelfCheckStatus,
     followers: z.array(
       z.object({
         name: z.string(),

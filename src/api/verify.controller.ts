@@ -1,17 +1,30 @@
-import { Readable } from 'node:stream';
-import { Body, Controller, HttpCode, Post, StreamableFile } from '@nestjs/common';
+import { Body, Controller, HttpCode, Post, type StreamableFile } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { verifyLedger } from '../audit/verify.postgres.js';
-import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
+import { NDJSON, ndjson } from './ndjson.stream.js';
 import { Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
 const VerifyBody = z
-  .strictObject({ session_id: SessionId.optional().describe('Only this session; without it the whole ledger') })
+  .strictObject({
+    session_id: SessionId.optional().describe('Only this session; without it the whole ledger'),
+    from: z.int().min(0).optional().describe('Only events from this place in the global order on'),
+    to: z.int().min(0).optional().describe('And up to this one'),
+    keys: z.array(z.string().max(500)).max(16).optional().describe('Verifier keys of the log, from somewhere else than the ledger'),
+    known: z
+      .array(z.strictObject({ note: z.string().max(65_536), from: z.string().max(1000) }))
+      .max(16)
+      .optional()
+      .describe('Checkpoints that were kept: each as it was signed, and a name for it in the verdict'),
+  })
+  .refine(
+    ({ session_id, from, to }) => session_id === undefined || (from ?? to) === undefined,
+    'from and to are places in the order of all sessions',
+  )
   .optional()
   .meta({ id: 'VerifyBody', examples: [{ session_id: 'first' }] });
 
@@ -31,22 +44,12 @@ export class VerifyController {
       'verdict, or `{code, detail}` if the ledger could not be read to its end.',
   })
   @ApiBody({ required: false })
-  @ApiOkResponse({ description: 'Progress and verdict', content: { 'application/x-ndjson': { schema: { type: 'string' } } } })
+  @ApiOkResponse({ description: 'Progress and verdict', content: { [NDJSON]: { schema: { type: 'string' } } } })
   @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type')
   verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {
-    const session = body?.session_id === undefined ? undefined : { tenant: caller.tenant, name: body.session_id };
-    const lines = Readable.from(linesOf(this.db, session ? { session } : {}));
-    return new StreamableFile(lines, { type: 'application/x-ndjson' });
-  }
-}
-
-async function* linesOf(db: Database, scope: Parameters<typeof verifyLedger>[1]): AsyncGenerator<string> {
-  try {
-    for await (const message of verifyLedger(db, scope)) yield `${JSON.stringify(message)}\n`;
-  } catch (error) {
-    // The status line is gone already: the failure is a line of its own.
-    const ours =
-      error instanceof OrchestratorError ? error : new OrchestratorError('ledger_unavailable', 'the ledger could not be read to its end');
-    yield `${JSON.stringify({ code: ours.code, detail: ours.message })}\n`;
+    const { session_id, from, to, ...outside } = body ?? {};
+    const range = from === undefined && to === undefined ? undefined : { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };
+    const session = session_id === undefined ? undefined : { tenant: caller.tenant, name: session_id };
+    return ndjson(verifyLedger(this.db, { ...outside, ...(session ? { session } : range && { range }) }));
   }
 }
