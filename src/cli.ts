@@ -6,16 +6,24 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
-import { agentsCommand } from './agents.cli.js';
-import { compressCommand } from './compress.cli.js';
+import { agentsCommand } from './cli/agents.cli.js';
+import { compressCommand } from './cli/compress.cli.js';
+import { contractsCommand } from './cli/contracts.cli.js';
+import { demoCommand } from './cli/demo.cli.js';
+import { eraseCommand } from './cli/erase.cli.js';
+import { exportCommand } from './cli/export.cli.js';
+import { holdCommand } from './cli/hold.cli.js';
+import { keysCommand } from './cli/keys.cli.js';
+import { migrateCommand, verifyLedgerCommand } from './cli/ledger.cli.js';
+import { logCommand } from './cli/log.cli.js';
+import { orchestrateCommand } from './cli/orchestrate.cli.js';
+import { replayCommand } from './cli/replay.cli.js';
+import { routeCommand } from './cli/route.cli.js';
+import { traceCommand } from './cli/trace.cli.js';
+import { verifyBundleCommand } from './cli/verify-bundle.cli.js';
 import { readConfig } from './config.js';
-import { contractsCommand } from './contracts.cli.js';
-import { demoCommand } from './demo.cli.js';
 import { explain } from './failure.js';
 import { coloursOf } from './kernel/terminal.system.js';
-import { migrateCommand, verifyLedgerCommand } from './ledger.cli.js';
-import { orchestrateCommand } from './orchestrate.cli.js';
-import { traceCommand } from './trace.cli.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -33,12 +41,16 @@ Examples:
   agent-orchestrator demo                                                        # the whole flow in front of you
   agent-orchestrator serve
   agent-orchestrator orchestrate --session first --capability echo text="Hello"
+  agent-orchestrator route "what will the weather be" --explain
   agent-orchestrator contracts first
   agent-orchestrator agents add http://127.0.0.1:8000
   agent-orchestrator verify
+  agent-orchestrator export session first -o first.tar.gz
+  agent-orchestrator replay session first
 
-Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid and 4 incomplete (verify) · 3 recorded as failed (orchestrate) ·
-5 no such session (contracts, compress) · 2 different and 4 missing (trace audit)`,
+Exit codes: 0 done · 1 usage, or it could not be done · 2 invalid, 3 diverged, 4 incomplete, 5 unanchored (verify, verify-bundle) ·
+3 recorded as failed (orchestrate), nobody (route), held (erase) · 5 no such session (contracts, compress, erase, replay) ·
+2 different and 4 missing (trace audit) · 2 source invalid, 3 different, 4 not all of it (replay)`,
   );
 
 const serve = new Command('serve')
@@ -55,24 +67,35 @@ Examples:
 
 Exit codes: 0 stopped in good order · 1 could not start, or broke down`,
   )
-  .action(async () => (await import('./serve.cli.js')).serve(() => readConfig(process.env)));
+  .action(async () => (await import('./cli/serve.cli.js')).serve(() => readConfig(process.env)));
+
+const demo = demoCommand(process, fileURLToPath(import.meta.url));
 
 const commands = [
   serve,
-  demoCommand(process, fileURLToPath(import.meta.url)),
+  demo,
   orchestrateCommand(process),
+  routeCommand(process),
   contractsCommand(process),
   compressCommand(process),
   agentsCommand(process),
   verifyLedgerCommand(process),
+  exportCommand(process),
+  verifyBundleCommand(process),
+  replayCommand(process),
   traceCommand(process),
+  logCommand(process),
+  eraseCommand(process),
+  holdCommand(process),
+  keysCommand(process),
   migrateCommand(process),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 
 program.hook('preAction', (_, command) => {
-  // Whoever reads no further, as `head` does, has what he wanted; a server has other things to do than to be read.
-  if (command !== serve) process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  // Whoever reads no further, as `head` does, has what he wanted; a server has other things to do than to be read, the demo cleans up first.
+  if (command !== serve && command !== demo)
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 });
 
 function fail(error: Error): void {

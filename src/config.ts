@@ -3,21 +3,33 @@ import { z } from 'zod';
 import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
 import { AuthSettings, tokenChecks } from './api/auth.settings.js';
-import { ClientSettings } from './client.settings.js';
+import { AuditSettings } from './audit/audit.settings.js';
+import { EraseSettings } from './audit/erase.settings.js';
+import { ClientSettings } from './cli/client.settings.js';
 import { ContractsSettings } from './contracts/contracts.settings.js';
+import { AnchorSettings } from './integration/anchors/anchors.settings.js';
 import { MemAgentSettings } from './integration/memagent/memagent.settings.js';
 import { TraceSettings } from './integration/trace/trace.settings.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { LogSettings } from './kernel/log.settings.js';
+import { CheckpointSettings } from './ledger/checkpoint.settings.js';
 import { LedgerSettings } from './ledger/ledger.settings.js';
 import { MemorySettings } from './memory/memory.settings.js';
+import { OrchestrationSettings } from './orchestration/orchestration.settings.js';
+import { RoutingSettings } from './routing/routing.settings.js';
 
 const Settings = z.object({
   ...ApiSettings.shape,
   ...AuthSettings.shape,
   ...LedgerSettings.shape,
+  ...CheckpointSettings.shape,
+  ...AnchorSettings.shape,
+  ...EraseSettings.shape,
   ...ContractsSettings.shape,
   ...AgentsSettings.shape,
+  ...AuditSettings.shape,
+  ...OrchestrationSettings.shape,
+  ...RoutingSettings.shape,
   ...TraceSettings.shape,
   ...MemorySettings.shape,
   ...MemAgentSettings.shape,

@@ -1,7 +1,7 @@
 /** npm start */
 import { existsSync } from 'node:fs';
+import { serve } from './cli/serve.cli.js';
 import { readConfig } from './config.js';
-import { serve } from './serve.cli.js';
 
 if (existsSync('.env')) process.loadEnvFile('.env');
 await serve(() => readConfig(process.env));

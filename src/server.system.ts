@@ -16,12 +16,15 @@ import { watchRequests } from './api/requests.system.js';
 import { VERSION } from './api/version.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
+import { OrchestratorError } from './kernel/errors.js';
 import { newId } from './kernel/ids.system.js';
 import { parseJsonBytes } from './kernel/json.js';
 import type { Log } from './kernel/log.system.js';
 import { Metrics } from './kernel/metrics.system.js';
 import { Workers } from './kernel/worker.js';
+import { claimMasterKey } from './ledger/keys.postgres.js';
 import { LedgerAdvanced } from './ledger/ledger.module.js';
+import { openMasterKeys } from './ledger/master-key.system.js';
 import { type OpenLedger, openLedger } from './ledger/open.postgres.js';
 import { SEQUENCED_CHANNEL } from './ledger/sequence.postgres.js';
 import { Calls } from './orchestration/calls.system.js';
@@ -42,7 +45,7 @@ export interface Server {
 
 /** `broken`: the embedded database stopped by itself; the process can only end. */
 export async function startServer(config: Config, log: Log, broken: (error: Error) => void = () => undefined): Promise<Server> {
-  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info({}, message), failed: broken });
+  const ledger = await openSealed(config, log, broken);
   let app: NestFastifyApplication | undefined;
   let agents: ConfiguredAgent[] = [];
   try {
@@ -69,6 +72,23 @@ export async function startServer(config: Config, log: Log, broken: (error: Erro
     await ledger.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** The ledger with its master key. One that was made for a ledger that needs another is taken away again. */
+async function openSealed(config: Config, log: Log, broken: (error: Error) => void): Promise<OpenLedger> {
+  const { keys, from, unmake } = await openMasterKeys(config, { make: true });
+  const ledger = await openLedger(config, MIGRATIONS, { log: (message) => log.info({}, message), failed: broken, keys });
+  try {
+    await claimMasterKey(ledger.db, from);
+  } catch (error) {
+    // Whatever else went wrong, the key may have been noted in the ledger, or another process may have begun with it.
+    if (error instanceof OrchestratorError && error.code === 'bad_configuration') await unmake?.();
+    await ledger.close();
+    throw error;
+  }
+  if (unmake) log.warn({ file: from }, 'made a master key; without this file the payload cannot be read, so keep a copy elsewhere');
+  if (keys.held.length === 0) log.warn({}, 'MASTER_KEY=off: the payload is not sealed, whoever can read the database can read it');
+  return ledger;
 }
 
 function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; deaf: (() => Promise<void>) | null }) {
@@ -116,7 +136,7 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
       done(error as Error);
     }
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.in(surroundings), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(await AppModule.in(surroundings), adapter, {
     bodyParser: false,
     logger: false,
     abortOnError: false,
