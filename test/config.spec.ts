@@ -19,7 +19,7 @@ const BAD: [string, string, RegExp][] = [
   ['IDEMPOTENCY_HOURS', '0', /from 1 to 8760/],
   ['IDEMPOTENCY_HOURS', '1.5', /whole number/],
   ['IDEMPOTENCY_HOURS', '8761', /from 1 to 8760/],
-  ['SESSION_IDLE_MINUTES', '0', /from 0.01 to 525600/],
+  ['AGENT_SESSION_TIMEOUT_MINUTES', '0', /from 0.01 to 525600/],
   ['TRACE_TRIES', '0', /from 1 to 100/],
   ['ANTHROPIC_MAX_INPUT_TOKENS', '0', /whole number from 1000/],
   ['ANTHROPIC_TIMEOUT_SECONDS', '0', /from 0.1 to 600/],
@@ -32,6 +32,13 @@ const BAD: [string, string, RegExp][] = [
   ['AGENT_NETWORKS', '10.256.0.0/16', /ranges such as/],
   ['PROBE_INTERVAL_SECONDS', '-1', /from 0 to 86400/],
   ['DISCOVERY_INTERVAL_SECONDS', 'often', /from 0 to 86400/],
+  ['CHECKPOINT_INTERVAL_MS', '-1', /from 0 to 86400000/],
+  ['LOG_ORIGIN', 'two words', /without spaces and plus signs/],
+  ['LOG_ORIGIN', 'a+b', /without spaces and plus signs/],
+  ['LOG_ENTRIES', 'all', /one of off, operator, public/],
+  ['ANCHOR_INTERVAL_SECONDS', '0', /from 1 to 86400/],
+  ['ANCHOR_WITNESSES', 'https://witness.example', /a verifier key of a witness and its URL/],
+  ['ANCHOR_WITNESSES', 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW https://w.example', /of a witness/],
 ];
 
 const SECRET = [
@@ -99,6 +106,9 @@ describe('the configuration', () => {
       DATABASE_POOL: 10,
       DATA_DIR: './data/ledger',
       IDEMPOTENCY_HOURS: 24,
+      CHECKPOINT_INTERVAL_MS: 1000,
+      LOG_ENTRIES: 'off',
+      ANCHOR_INTERVAL_SECONDS: 60,
       AGENTS_FILE: './data/agents.json',
       TRACE_TIMEOUT_SECONDS: 10,
       TRACE_TRIES: 5,
@@ -114,13 +124,27 @@ describe('the configuration', () => {
       LOG_LEVEL: 'info',
       LOG_FORMAT: 'auto',
       AGENT_NETWORKS: ['loopback'],
+      MAX_CONCURRENT_REQUESTS: 100,
+      TASK_ATTEMPTS: 3,
+      AGENT_QUEUE: 100,
+      BREAKER_FAILURES: 5,
+      BREAKER_SHARE: 0.5,
+      BREAKER_WINDOW: 20,
+      BREAKER_PAUSE_SECONDS: 60,
+      BREAKER_PATIENCE_SECONDS: 1,
       PROBE_INTERVAL_SECONDS: 15,
       DISCOVERY_INTERVAL_SECONDS: 30,
+      ROUTING_STRATEGY: 'hybrid',
+      ROUTING_CONFIDENCE: 0.7,
+      ROUTING_CANDIDATES: 20,
+      ROUTING_TIMEOUT_SECONDS: 10,
+      BALANCING: 'weighted_round_robin',
+      BALANCING_SCOPE: 'capability',
     });
   });
 
   it.each(['', ' ', '\t', undefined])('takes %p for unset', (nothing) => {
-    const names = [...Object.keys(readConfig({})), 'DATABASE_URL', 'SESSION_IDLE_MINUTES'];
+    const names = [...Object.keys(readConfig({})), 'DATABASE_URL', 'AGENT_SESSION_TIMEOUT_MINUTES'];
     expect(readConfig(Object.fromEntries(names.map((name) => [name, nothing])))).toEqual(readConfig({}));
   });
 
@@ -128,14 +152,14 @@ describe('the configuration', () => {
     const env = {
       ORCHESTRATOR_PORT: '0',
       DATABASE_URL: 'postgresql://me@db/ledger?sslmode=require',
-      SESSION_IDLE_MINUTES: '0.5',
+      AGENT_SESSION_TIMEOUT_MINUTES: '0.5',
       PATH: '/bin',
     };
     expect(readConfig(env)).toEqual({
       ...readConfig({}),
       ORCHESTRATOR_PORT: 0,
       DATABASE_URL: 'postgresql://me@db/ledger?sslmode=require',
-      SESSION_IDLE_MINUTES: 0.5,
+      AGENT_SESSION_TIMEOUT_MINUTES: 0.5,
     });
   });
 

@@ -20,6 +20,12 @@ describe('the containers', () => {
     expect(set.filter((name) => !SETTING_NAMES.includes(name))).toEqual([]);
   });
 
+  it('hand on every setting but those that say where things stand', () => {
+    const places = /^(HOST|ORCHESTRATOR_(PORT|URL|TOKEN)|DATA_DIR|AGENTS_FILE|ROUTING_FILE|MASTER_KEY_FILE|ANCHOR_DIR)$/;
+    const handed = Object.keys(compose.services.orchestrator.environment);
+    expect(SETTING_NAMES.filter((name) => !places.test(name) && !handed.includes(name))).toEqual([]);
+  });
+
   it('publish the API on this machine alone, and the database nowhere', () => {
     expect(compose.services.orchestrator.ports).toEqual([expect.stringMatching(/^127\.0\.0\.1:/)]);
     expect(compose.services.postgres.ports).toBeUndefined();

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { request } from 'undici';
-import { embeddedDirectory } from './support/databases.js';
+import { embeddedDirectory, MASTER_KEY } from './support/databases.js';
 import { follow, SlowCaller } from './support/events.js';
 import { type Answer, type Body, until } from './support/orchestrator.js';
 import { anyPlace, describeEachPlace, inspect, type Place, scratchDirectory } from './support/place.js';
@@ -35,10 +35,13 @@ describeEachPlace('SIGTERM', (make) => {
   it('lets running calls finish, takes no new work, records the rest as interrupted and exits 0 within 10 s; again is harmless', async () => {
     const own = await spawnOrchestrator(place);
     const url = await own.url;
-    const [short, long] = [join(await scratchDirectory(), 'note'), join(await scratchDirectory(), 'note')];
+    const directory = await scratchDirectory();
+    const [short, long, step] = ['short', 'long', 'step'].map((name) => join(directory, name)) as [string, string, string];
     const finishes = ask(url, { session_id: 'drain', capability: 'sleeps', parameters: { ms: 1000, note: short } });
     const never = ask(url, { session_id: 'drain', capability: 'never-answers', parameters: { note: long }, timeout_seconds: 60 });
-    await Promise.all([noted(short, 'started'), noted(long, 'started')]);
+    const steps = [{ capability: 'mirrors' }, { capability: 'never-answers', parameters: { note: step } }, { capability: 'mirrors' }];
+    const planned = ask(url, { session_id: 'drain', plan: { mode: 'sequential', steps }, timeout_seconds: 60 });
+    await Promise.all([short, long, step].map((note) => noted(note, 'started')));
 
     const told = Date.now();
     own.signal('SIGTERM');
@@ -53,6 +56,10 @@ describeEachPlace('SIGTERM', (make) => {
     expect(Date.now() - told).toBeLessThan(5000);
     const interrupted = await never;
     expect(interrupted).toMatchObject({ status: 200, body: { success: false, data: null, error_code: 'interrupted', agent_id: 'moody' } });
+    const { body: plan } = await planned;
+    const { individual_results: results } = plan.data as { individual_results: { status: string; error_code: string | null }[] };
+    expect([plan.error_code, results.map(({ error_code }) => error_code)]).toEqual(['interrupted', [null, 'interrupted', null]]);
+    expect(results.map(({ status }) => status)).toEqual(['completed', 'failed', 'not_run']);
     expect(await own.ended).toEqual({ code: 0, signal: null });
     expect(Date.now() - told).toBeLessThan(10_000);
     expect(own.stderr()).toBe('');
@@ -61,7 +68,7 @@ describeEachPlace('SIGTERM', (make) => {
     await inspect(place, async (db) => {
       await expectRecorded(db, finished.body);
       await expectRecorded(db, interrupted.body);
-      expect(await recorded(db, `e.type = 'contract.request'`, [])).toHaveLength(2); // the refused one is not recorded
+      expect(await recorded(db, `e.type = 'contract.request'`, [])).toHaveLength(5); // the refused one is not recorded
       expect(await db.query('SELECT owner FROM instance')).toEqual([]);
       await expectSound(db);
     });
@@ -135,7 +142,7 @@ describe('a start that cannot be', () => {
     for (const each of said) expect(lines[0]).toContain(each);
   };
   const nowhere = {
-    settings: { DATABASE_URL: 'postgres://me:pass-word@127.0.0.1:9/ledger', DATA_DIR: '/nonexistent' },
+    settings: { DATABASE_URL: 'postgres://me:pass-word@127.0.0.1:9/ledger', DATA_DIR: '/nonexistent', MASTER_KEY },
     drop: async () => undefined,
   };
 
@@ -200,7 +207,7 @@ describe('a start on a sound database', () => {
 (process.env['AO_TEST_EMBEDDED_TEMPLATE'] ? describe : describe.skip)('an embedded data directory', () => {
   it('in use stops a second start with one line that names directory, process, port and what to do; the first goes on', async () => {
     const directory = await embeddedDirectory();
-    const place: Place = { settings: { DATA_DIR: directory }, drop: async () => undefined };
+    const place: Place = { settings: { DATA_DIR: directory, MASTER_KEY }, drop: async () => undefined };
     const first = await spawnOrchestrator(place);
     const url = await first.url;
     const second = await spawnOrchestrator(place);
@@ -217,7 +224,7 @@ describe('a start on a sound database', () => {
     const directory = join(await scratchDirectory(), 'file');
     await mkdir(directory);
     await writeFile(join(directory, 'letter.txt'), 'not a database');
-    const own = await spawnOrchestrator({ settings: { DATA_DIR: join(directory, 'letter.txt') }, drop: async () => undefined });
+    const own = await spawnOrchestrator({ settings: { DATA_DIR: join(directory, 'letter.txt'), MASTER_KEY }, drop: async () => undefined });
     expect(await own.ended).toEqual({ code: 1, signal: null });
     expect(own.stderr()).toMatch(/^cannot start: [^\n]+\n$/);
     expect(own.stderr()).toContain('letter.txt');

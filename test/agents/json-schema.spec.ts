@@ -1,5 +1,5 @@
 import { AgentDescription } from '../../src/agents/agent.js';
-import { compile, type JsonSchema } from '../../src/agents/json-schema.js';
+import { compile, type JsonSchema, mustCompile } from '../../src/agents/json-schema.js';
 import { misfit } from '../../src/agents/schema-check.system.js';
 import type { JsonValue } from '../../src/kernel/json.js';
 
@@ -116,6 +116,18 @@ describe('a schema', () => {
   it('is compiled once', () => {
     const schema = { type: 'string' };
     expect(compile(schema)).toBe(compile(schema));
+  });
+
+  it('is judged once whatever document brings it, and each time with the same reason', () => {
+    const large = () => object(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`p${i}`, { type: 'string', minLength: i }])));
+    const time = (check: () => void) => {
+      const from = performance.now();
+      check();
+      return performance.now() - from;
+    };
+    const first = time(() => mustCompile(large()));
+    expect(Math.min(...Array.from({ length: 5 }, () => time(() => mustCompile(large()))))).toBeLessThan(first / 5);
+    for (let i = 0; i < 2; i++) expect(() => mustCompile({ type: 'text' })).toThrow('no JSON Schema of draft/2020-12');
   });
 
   it.each<[string, JsonSchema, RegExp]>([

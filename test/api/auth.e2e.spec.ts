@@ -77,6 +77,7 @@ describeEachPlace('with REQUIRE_AUTH=true and a shared secret', (make) => {
     ['get', '/v1/agents', 'contracts:read'],
     ['get', '/v1/status', 'contracts:read'],
     ['post', '/v1/verify', 'audit'],
+    ['post', '/v1/export', 'audit'],
     ['post', '/v1/agents', 'agents:write'],
     ['post', '/v1/agents/refresh', 'agents:write'],
     ['post', '/v1/agents/nobody/stop', 'agents:write'],

@@ -3,7 +3,7 @@ import { Pool } from 'undici';
 import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
 import { send } from '../support/load.js';
-import { type Answer, start, until } from '../support/orchestrator.js';
+import { type Answer, settled, start, until } from '../support/orchestrator.js';
 import { type Peer, startPeer } from '../support/peer.js';
 import { agentsFile, anyPlace, inspect, type Place } from '../support/place.js';
 import { type BreakingProxy, openProxy } from '../support/proxy.js';
@@ -92,6 +92,7 @@ describeOnServer('a database that dies under load and comes back', () => {
       // The rest reached the ledger over a connection that broke before it could say so: nobody was called.
       const rest = rows.filter(({ request }) => !heard.includes(request));
       expect(rest.filter(({ code }) => code !== 'interrupted')).toEqual([]);
+      await settled(db);
       await expectSound(db);
     });
   });

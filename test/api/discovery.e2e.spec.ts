@@ -1,11 +1,18 @@
 /** Agents that are found at addresses, and looked at again. */
 import { writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
+import type { AddressInfo, Server as NetServer } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import { readConfig } from '../../src/config.js';
+import { openLog } from '../../src/kernel/log.system.js';
 import type { Server } from '../../src/server.system.js';
+import { startA2aPeer } from '../support/a2a-peer.js';
+import { SELF_SIGNED } from '../support/certificate.js';
 import { describeOnServer } from '../support/databases.js';
 import { capabilities, type DescribingAgent, startDescribing } from '../support/describing-agent.js';
 import { type Body, running, start, until } from '../support/orchestrator.js';
 import { agentsFile, anyPlace, EXAMPLE } from '../support/place.js';
-import { recorded } from '../support/recorded.js';
+import { expectRecorded, recorded } from '../support/recorded.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever the API said, looked into member by member
 type Told = any;
@@ -24,20 +31,35 @@ const addresses = async (endpoints: string[], registries: string[] = []) => {
   return file;
 };
 
+interface Tls {
+  readonly url: string;
+  close(): Promise<unknown>;
+}
+async function listening(server: NetServer): Promise<Tls> {
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const { port } = server.address() as AddressInfo;
+  return { url: `https://127.0.0.1:${port}`, close: () => new Promise((closed) => server.close(closed)) };
+}
+
 describe('discovery', () => {
   let good: DescribingAgent;
   let listed: DescribingAgent;
   let registry: DescribingAgent;
   let bad: DescribingAgent;
-  const ao = running(anyPlace, async () => {
-    good = await peer({ '/capabilities': capabilities('good') });
-    listed = await peer({ '/capabilities': capabilities('listed') });
-    bad = await peer({ '/capabilities': Buffer.from('{"agent_id": "bad", ') });
-    const elsewhere = { ...capabilities('elsewhere'), name: 'Elsewhere', protocol: 'http', endpoint: listed.url, tasks_completed: 7 };
-    registry = await peer({ '/v1/agents': { agents: [{ url: listed.url }, elsewhere, { url: 'http://127.0.0.1:9999' }, 17], total: 4 } });
-    const file = await addresses([good.url, bad.url, 'http://127.0.0.1:9999'], [`${registry.url}/v1/agents`]);
-    return { AGENTS_FILE: file, DISCOVERY_INTERVAL_SECONDS: '1' };
-  });
+  const logged: unknown[] = [];
+  const ao = running(
+    anyPlace,
+    async () => {
+      good = await peer({ '/capabilities': capabilities('good') });
+      listed = await peer({ '/capabilities': capabilities('listed') });
+      bad = await peer({ '/capabilities': Buffer.from('{"agent_id": "bad", ') });
+      const elsewhere = { ...capabilities('elsewhere'), name: 'Elsewhere', protocol: 'http', endpoint: listed.url, tasks_completed: 7 };
+      registry = await peer({ '/v1/agents': { agents: [{ url: listed.url }, elsewhere, { url: 'http://127.0.0.1:9999' }, 17], total: 4 } });
+      const file = await addresses([good.url, bad.url, 'http://127.0.0.1:9999'], [`${registry.url}/v1/agents`]);
+      return { AGENTS_FILE: file, DISCOVERY_INTERVAL_SECONDS: '1' };
+    },
+    openLog(readConfig({ LOG_FORMAT: 'json' }), { write: (line) => void logged.push(JSON.parse(line)) }),
+  );
   const agent = async (id: string) => (await ao.get(`/v1/agents/${id}`)).body;
   const history = (id: string) => recorded(ao.db, 'e.stream = $1', [`default/agent/${id}`]);
 
@@ -58,6 +80,12 @@ describe('discovery', () => {
     await ao.post('/v1/agents/refresh', { url: 'http://127.0.0.1:1' }).expect(404);
   });
 
+  it('asks an agent of a list first in the protocol that it spoke before', async () => {
+    listed.asked.length = 0;
+    await ao.post('/v1/agents/refresh', { url: `${registry.url}/v1/agents` }).expect(200);
+    expect(new Set(listed.asked)).toEqual(new Set(['/capabilities', '/schema']));
+  });
+
   it('asks with the etag it was given, and writes nothing while nothing changes', async () => {
     const asked = good.asked.length;
     await until('it was looked at again', () => good.asked.length > asked + 1);
@@ -72,6 +100,9 @@ describe('discovery', () => {
     expect(before.record).toBe(registered!.hash);
     expect(updated!.record).toMatchObject({ type: 'agent.updated', version: '1.1.0', cause: registered!.record['id'] });
     expect((updated!.payload['document'] as { data: string }).data).toContain('1.1.0');
+    expect(logged).toContainEqual(
+      expect.objectContaining({ level: 'info', agent: 'good', msg: 'discovery: agent good changed: version 1.0.0 → 1.1.0' }),
+    );
   });
 
   it('holds an agent for offline after it missed it five times, and takes it back by itself', async () => {
@@ -116,11 +147,72 @@ describe('whatever an address answers', () => {
     expect([status, body.code, body.detail]).toEqual([422, code, expect.stringMatching(detail)]);
   });
 
+  it('it is asked when it is registered, and by no reading of the registry', async () => {
+    const quiet = await peer({ '/capabilities': capabilities('quiet') });
+    await ao.post('/v1/agents', { url: quiet.url }).expect(200);
+    quiet.asked.length = 0;
+    for (const path of ['agents', 'agents/quiet', 'agents/quiet?at=0', 'agents/quiet/metrics', 'agents/health', 'capabilities'])
+      await ao.get(`/v1/${path}`).expect(200);
+    expect(quiet.asked).toEqual([]);
+  });
+
   it('two addresses do not share one id', async () => {
     const [one, two] = [await peer({ '/capabilities': capabilities('twin') }), await peer({ '/capabilities': capabilities('twin') })];
     await ao.post('/v1/agents', { url: one.url }).expect(200);
     const { status, body } = await ao.post('/v1/agents', { url: two.url });
     expect([status, body.code]).toEqual([409, 'agent_conflict']);
+  });
+
+  it.each<[string, () => Promise<Tls>, RegExp]>([
+    ['whose certificate nobody vouches for', () => listening(createTlsServer(SELF_SIGNED)), /self-signed/],
+    ['without a certificate', () => listening(createTlsServer({})), /handshake failure|alert/],
+    ['where nobody speaks TLS', () => listening(createHttpServer()), /EPROTO|wrong version|packet length/],
+  ])('an address of https %s is not registered, and calls to it find nobody', async (_what, serve, why) => {
+    const { url, close } = await serve();
+    const refused = await ao.post('/v1/agents', { url });
+    expect([refused.status, refused.body.code, refused.body.detail]).toEqual([422, 'agent_unreachable', expect.stringMatching(why)]);
+    const agent = { agent_id: 'guarded', name: 'Guarded', endpoint: url, capabilities: [{ name: 'guards' }] };
+    await ao.post('/v1/agents', agent).expect(200);
+    const answer = await ao.orchestrate({ session_id: 's', capability: 'guards' });
+    expect([answer.error_code, answer.error]).toEqual(['agent_unreachable', expect.stringMatching(why)]);
+    await fetch(`${ao.server.url}/v1/agents/guarded`, { method: 'DELETE' });
+    await close();
+  });
+
+  it('a schema that accepts nothing is kept, and every task held to it', async () => {
+    const input_schema = { not: {} };
+    const picky = await peer({ '/capabilities': { agent_id: 'picky', capabilities: [{ name: 'picks', input_schema }] } });
+    const { body } = await ao.post('/v1/agents', { url: picky.url }).expect(200);
+    expect(body.agents[0].capabilities).toMatchObject([{ name: 'picks', input_schema }]);
+    const answer = await ao.orchestrate({ session_id: 's', capability: 'picks' });
+    expect([answer.error_code, answer.error]).toEqual(['invalid_input', expect.stringContaining('/parameters')]);
+    expect(picky.asked).not.toContain('/execute');
+  });
+
+  it('an agent that dies half-way through its stream, and one that answers for another task, are so on the record', async () => {
+    const stream = { 'content-type': 'text/event-stream' };
+    const task = (id: string, state: string) => ({ id, contextId: 'c', status: { state: `TASK_STATE_${state}` } });
+    const strange = await startA2aPeer({
+      line: '1.0',
+      binding: 'JSONRPC',
+      streaming: true,
+      skills: {},
+      rough: {
+        dies: (response) => void response.writeHead(200, stream).write('data: {"jsonr', () => response.destroy()),
+        swaps: (response, body) => {
+          const event = (result: object) => `data: ${JSON.stringify({ jsonrpc: '2.0', id: (body as { id: number }).id, result })}\n\n`;
+          response.writeHead(200, stream).end(event({ task: task('t1', 'WORKING') }) + event({ task: task('t2', 'COMPLETED') }));
+        },
+      },
+    });
+    await ao.post('/v1/agents', { url: strange.url }).expect(200);
+    const ask = async (capability: string) => {
+      const answer = await ao.orchestrate({ session_id: 's', capability });
+      return (await expectRecorded(ao.db, answer)).response.payload['error'];
+    };
+    expect(await ask('dies')).toMatchObject({ code: 'agent_unreachable' });
+    expect(await ask('swaps')).toMatchObject({ code: 'agent_invalid_response', message: expect.stringContaining('task t2') });
+    await strange.close();
   });
 
   it('an address that never answers is given up in seconds', async () => {

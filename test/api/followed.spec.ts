@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { followed, wantsEvents } from '../../src/api/orchestrate.stream.js';
-import type { Follower, OrchestrateResult } from '../../src/orchestration/orchestrate.commands.js';
+import type { Follower } from '../../src/orchestration/carrier.system.js';
+import type { OrchestrateResult } from '../../src/orchestration/orchestrate.commands.js';
 
 const CONTRACT = { contract_id: 'c', agent_id: 'a', task_id: 't' };
 const HEARTBEAT_MS = 20;
@@ -54,7 +55,7 @@ describe('the events of a task', () => {
 
   it('do not begin before the contract is recorded: what fails until then is answered in its own way', async () => {
     work = async ({ progress }) => {
-      progress({ delta: 'nobody hears this' });
+      progress!({ delta: 'nobody hears this' });
       throw new Error('refused');
     };
     expect(await ask()).toEqual([400, 'refused']);

@@ -51,7 +51,6 @@ const BAD: Record<string, [manner: Manner, error_code: string, raw?: unknown, er
     utf8('{"success":false,"error":"who are you"}'),
     /401/,
   ],
-  '503': [says('later', 503, { 'retry-after': '1' }), 'agent_failed', utf8('later'), /503/],
   '100-only': [sends('HTTP/1.1 100 Continue\r\n\r\n'), 'agent_unreachable'],
   '101': [sends('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'), 'agent_unreachable'],
   '103-only': [sends('HTTP/1.1 103 Early Hints\r\n\r\n'), 'agent_unreachable'],

@@ -47,11 +47,12 @@ describeEachPlace('the main job', (make) => {
     const { request, response } = await expectRecorded(ao.db, answer);
     const completed_at = answer.timestamp;
     const ended = { status: 'completed', text: null, files: [], error: null, error_code: null };
-    const shared = { session_id: 'both', capability: 'echo', ...ended, task_id: answer.task_id };
+    const shared = { session_id: 'both', capability: 'echo', ...ended, task_id: answer.task_id, replay_of: null, erased: null };
     const halves = [
       {
         ...shared,
         contract_id: answer.contract_id,
+        cause: null,
         contract_type: 'REQUEST',
         from_agent: 'orchestrator',
         to_agent: 'agent_example_001',
@@ -66,12 +67,13 @@ describeEachPlace('the main job', (make) => {
         metadata: {
           asked: { capability: 'echo', intent: 'to greet' },
           context: { user: 'u1' },
-          routing: { method: 'capability', candidates: ['agent_example_001'] },
+          routing: { method: 'capability', registry: expect.any(Number), candidates: ['agent_example_001'] },
         },
       },
       {
         ...shared,
         contract_id: response.record['id'],
+        cause: answer.contract_id,
         contract_type: 'RESPONSE',
         from_agent: 'agent_example_001',
         to_agent: 'orchestrator',

@@ -22,6 +22,9 @@ const NAMES = {
   agent_orchestrator_append_batch_events: 'histogram',
   agent_orchestrator_agent_call_duration_seconds: 'histogram',
   agent_orchestrator_tasks_in_flight: 'gauge',
+  agent_orchestrator_tasks_waiting: 'gauge',
+  agent_orchestrator_retries_total: 'counter',
+  agent_orchestrator_agent_breaker: 'gauge',
   agent_orchestrator_open_requests: 'gauge',
   agent_orchestrator_sequencer_pending_events: 'gauge',
   agent_orchestrator_follower_lag_events: 'gauge',
@@ -254,7 +257,7 @@ describe('GET /metrics of one of several orchestrators', () => {
     (await supertest(url).post('/v1/orchestrate').send(body).expect(200)).body as Answer;
 
   it('leaves out the wait of a session that idleness closed', async () => {
-    const server = await started({ SESSION_IDLE_MINUTES: '0.02' });
+    const server = await started({ AGENT_SESSION_TIMEOUT_MINUTES: '0.02' });
     await orchestrate(server, { session_id: 'idle', capability: 'mirrors' });
     let { samples } = await scrape(server.url);
     await until('the session is closed', async () => {

@@ -36,7 +36,16 @@ const WITH_BODY = [
   'POST /v1/agents/register',
   'POST /v1/agents/{id}/heartbeat',
   'POST /v1/compress',
+  'POST /v1/export',
+  'POST /v1/holds',
+  'POST /v1/holds/{id}/release',
   'POST /v1/orchestrate',
+  'POST /v1/replay/decisions',
+  'POST /v1/replay/record',
+  'POST /v1/replay/session',
+  'POST /v1/replay/views',
+  'POST /v1/route',
+  'POST /v1/sessions/{id}/erase',
   'POST /v1/trace/audit',
   'POST /v1/trace/replay',
   'POST /v1/trace/retry-parked',
@@ -85,6 +94,7 @@ describe('/openapi.json', () => {
     expect([document.openapi, document.info.version]).toEqual(['3.1.0', version]);
     expect(operations.map(([name]) => name).sort()).toEqual([
       'DELETE /v1/agents/{id}',
+      'DELETE /v1/tasks/{id}',
       'GET /metrics',
       'GET /v1/agents',
       'GET /v1/agents/health',
@@ -93,13 +103,21 @@ describe('/openapi.json', () => {
       'GET /v1/capabilities',
       'GET /v1/contracts',
       'GET /v1/contracts/{id}',
+      'GET /v1/contracts/{id}/explain',
+      'GET /v1/contracts/{id}/proof',
       'GET /v1/health',
       'GET /v1/health/live',
       'GET /v1/health/ready',
+      'GET /v1/holds',
+      'GET /v1/log',
+      'GET /v1/log/checkpoint',
+      'GET /v1/log/proof/consistency',
+      'GET /v1/log/proof/inclusion',
       'GET /v1/sessions',
       'GET /v1/sessions/{id}',
       'GET /v1/sessions/{id}/memory',
       'GET /v1/status',
+      'GET /v1/tasks/{id}',
       'GET /v1/trace',
       'POST /v1/agents',
       'POST /v1/agents/refresh',
@@ -108,8 +126,17 @@ describe('/openapi.json', () => {
       'POST /v1/agents/{id}/start',
       'POST /v1/agents/{id}/stop',
       'POST /v1/compress',
+      'POST /v1/export',
+      'POST /v1/holds',
+      'POST /v1/holds/{id}/release',
       'POST /v1/orchestrate',
+      'POST /v1/replay/decisions',
+      'POST /v1/replay/record',
+      'POST /v1/replay/session',
+      'POST /v1/replay/views',
+      'POST /v1/route',
       'POST /v1/sessions/{id}/close',
+      'POST /v1/sessions/{id}/erase',
       'POST /v1/trace/audit',
       'POST /v1/trace/replay',
       'POST /v1/trace/retry-parked',
@@ -165,6 +192,7 @@ describe('/openapi.json', () => {
     expect(seen).toBeGreaterThan(50);
     const { example } = document.components.schemas['OrchestrateBody'] as { example: Body };
     expect(await ao.orchestrate(example)).toMatchObject({ success: true, data: { message: 'Echo: Hello, world!' } });
+    await ao.post('/v1/route', (document.components.schemas['RouteBody'] as { example: Body }).example).expect(200);
     await ao.post('/v1/verify', (document.components.schemas['VerifyBody'] as { example: Body }).example).expect(200);
   });
 
@@ -178,12 +206,40 @@ describe('/openapi.json', () => {
     });
     const failed = await ao.orchestrate({ session_id: 's', capability: 'answers-text' });
     const nobody = await ao.orchestrate({ session_id: 't', agent_id: 'nobody' });
+    const plan = {
+      mode: 'parallel',
+      steps: [{ capability: 'echo' }, { plan: { mode: 'sequential', steps: [{ capability: 'refuses' }] } }],
+    };
+    const planned = await ao.orchestrate({ session_id: 't', plan });
+    expect(misfits({ $ref: '#/components/schemas/PlanResult' }, planned.data)).toEqual([]);
+    const cancelled = await fetch(`${ao.server.url}/v1/tasks/${planned.task_id}`, { method: 'DELETE' });
+    expect(misfits(answerOf('DELETE /v1/tasks/{id}', 200), await cancelled.json())).toEqual([]);
     const closedNow = await ao.post('/v1/sessions/s/close').expect(200);
-    for (const answer of [one, failed, nobody]) expect(misfits(answerOf('POST /v1/orchestrate', 200), answer)).toEqual([]);
+    const { body: published } = await ao
+      .post('/v1/orchestrate?wait=published', { session_id: 'published', capability: 'echo', parameters: { text: 'x' } })
+      .expect(200);
+    expect(published).toMatchObject({ published: { index: expect.any(Number), tree_size: expect.any(Number) } });
+    for (const answer of [one, failed, nobody, planned, published])
+      expect(misfits(answerOf('POST /v1/orchestrate', 200), answer)).toEqual([]);
     expect(misfits(answerOf('POST /v1/sessions/{id}/close', 200), closedNow.body)).toEqual([]);
+    for (const wish of [{ message: 'put it into capital letters' }, { message: 'paint my house' }, { capability: 'nobody-offers-this' }]) {
+      const { body } = await ao.post('/v1/route', wish).expect(200);
+      expect(misfits(answerOf('POST /v1/route', 200), body)).toEqual([]);
+    }
     for (const _ of [1, 2]) {
       const compressed = await ao.post('/v1/compress', { session_id: 's' }).expect(200);
       expect(misfits(answerOf('POST /v1/compress', 200), compressed.body)).toEqual([]);
+    }
+    const why = { basis: 'asked for', requested_by: 'ticket 4711' };
+    const erased = await ao.post('/v1/sessions/t/erase', { ...why, contracts: [nobody.contract_id] }).expect(200);
+    expect(misfits(answerOf('POST /v1/sessions/{id}/erase', 200), erased.body)).toEqual([]);
+    for (const over of [{ session_id: 's' }, {}]) {
+      const held = { ...over, reason: 'case 12/26', requested_by: 'legal' };
+      const hold = await ao.post('/v1/holds', held).expect(200);
+      expect(misfits(answerOf('POST /v1/holds', 200), hold.body)).toEqual([]);
+      const released = await ao.post(`/v1/holds/${hold.body.hold_id}/release`, { reason: 'closed', requested_by: 'legal' }).expect(200);
+      expect(misfits(answerOf('POST /v1/holds/{id}/release', 200), released.body)).toEqual([]);
+      await ao.post('/v1/holds', held).expect(200);
     }
     await settled(ao.db);
     const asked: [string, string][] = [
@@ -192,6 +248,11 @@ describe('/openapi.json', () => {
       ['GET /v1/contracts', '/v1/contracts?session_id=s'],
       ['GET /v1/contracts/{id}', `/v1/contracts/${one.contract_id}`],
       ['GET /v1/contracts/{id}', `/v1/contracts/${nobody.contract_id}`],
+      ['GET /v1/tasks/{id}', `/v1/tasks/${one.task_id}`],
+      ['GET /v1/tasks/{id}', `/v1/tasks/${planned.task_id}`],
+      ['GET /v1/contracts/{id}/explain', `/v1/contracts/${one.contract_id}/explain`],
+      ['GET /v1/contracts/{id}/explain', `/v1/contracts/${nobody.contract_id}/explain`],
+      ['GET /v1/holds', '/v1/holds'],
       ['GET /v1/sessions', '/v1/sessions'],
       ['GET /v1/sessions', '/v1/sessions?limit=1'],
       ['GET /v1/sessions/{id}', '/v1/sessions/s'],
@@ -210,6 +271,9 @@ describe('/openapi.json', () => {
       ['GET /v1/health/live', '/v1/health/live'],
       ['GET /v1/health/ready', '/v1/health/ready'],
       ['GET /v1/status', '/v1/status'],
+      ['GET /v1/log', '/v1/log'],
+      ['GET /v1/log/proof/inclusion', `/v1/log/proof/inclusion?contract=${one.contract_id}`],
+      ['GET /v1/log/proof/consistency', '/v1/log/proof/consistency?from=1'],
       ['GET /v1/trace', '/v1/trace'],
     ];
     for (const [route, path] of asked) {
@@ -217,7 +281,17 @@ describe('/openapi.json', () => {
       expect([path, status, misfits(answerOf(route, 200), body)]).toEqual([path, 200, []]);
       expect([path, misfits(answerOf(route, 200), { ...body, undocumented: 1 })]).not.toEqual([path, []]);
     }
-    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET /v1') && !asked.some(([route]) => route === name));
+    const texts: [string, string][] = [
+      ['GET /v1/contracts/{id}/proof', `/v1/contracts/${one.contract_id}/proof`],
+      ['GET /v1/log/checkpoint', '/v1/log/checkpoint'],
+    ];
+    for (const [route, path] of texts) {
+      const { status, headers, text } = await ao.get(path);
+      expect([path, status, headers['content-type']]).toEqual([path, 200, 'text/plain; charset=utf-8']);
+      expect([path, misfits(answerOf(route, 200, 'text/plain'), text)]).toEqual([path, []]);
+    }
+    const all = [...asked, ...texts].map(([route]) => route);
+    const never = operations.map(([name]) => name).filter((name) => name.startsWith('GET /v1') && !all.includes(name));
     expect(never).toEqual([]);
   });
 
@@ -227,7 +301,9 @@ describe('/openapi.json', () => {
     const { events } = await follow(ao.server.url, { session_id: 'events', capability: 'tells', parameters: { pieces } });
     expect(events.map((e) => e.event)).toEqual(['contract', 'status', 'delta', 'status', 'result']);
     const { body: problem } = await follow(ao.server.url, { session_id: 'events' });
-    for (const told of [...events, { event: 'error', data: problem }]) {
+    const planned = await follow(ao.server.url, { session_id: 'events', plan: { mode: 'parallel', steps: [{ capability: 'tells' }] } });
+    expect(planned.events.map((e) => e.event)).toContain('step');
+    for (const told of [...events, ...planned.events, { event: 'error', data: problem }]) {
       expect([told, misfits(schema, told)]).toEqual([told, []]);
       expect(misfits(schema, { ...told, data: { ...told.data, undocumented: 1 } })).not.toEqual([]);
     }
@@ -238,8 +314,14 @@ describe('/openapi.json', () => {
     const refused: [string, Promise<{ status: number; type: string; body: unknown }>][] = [
       ['POST /v1/orchestrate', ao.post('/v1/orchestrate', { session_id: 's' })],
       ['POST /v1/orchestrate', ao.post('/v1/orchestrate').type('text/plain').send('{}')],
+      ['POST /v1/route', ao.post('/v1/route', { session_id: 's' })],
       ['GET /v1/contracts', ao.get('/v1/contracts?limit=0')],
       ['GET /v1/contracts/{id}', ao.get('/v1/contracts/01ARZ3NDEKTSV4RRFFQ69G5FAV')],
+      ['GET /v1/tasks/{id}', ao.get('/v1/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV')],
+      ['GET /v1/contracts/{id}/proof', ao.get('/v1/contracts/01ARZ3NDEKTSV4RRFFQ69G5FAV/proof')],
+      ['GET /v1/log/checkpoint', ao.get('/v1/log/checkpoint?witnessed=true')],
+      ['GET /v1/log/proof/inclusion', ao.get('/v1/log/proof/inclusion')],
+      ['GET /v1/log/proof/consistency', ao.get('/v1/log/proof/consistency?from=1&to=1000000')],
       ['GET /v1/sessions', ao.get('/v1/sessions?cursor=x')],
       ['GET /v1/sessions/{id}', ao.get('/v1/sessions/never-opened')],
       ['POST /v1/sessions/{id}/close', ao.post('/v1/sessions/never-opened/close')],
@@ -250,6 +332,11 @@ describe('/openapi.json', () => {
       ['POST /v1/agents', ao.post('/v1/agents', { agent_id: 'Not An Id' })],
       ['POST /v1/agents/{id}/stop', ao.post('/v1/agents/nobody/stop')],
       ['POST /v1/verify', ao.post('/v1/verify', { colour: 'red' })],
+      ['POST /v1/export', ao.post('/v1/export', { session_id: 'never-opened' })],
+      ['POST /v1/export', ao.post('/v1/export', { session_id: 's', from: 0, to: 1 })],
+      ['POST /v1/replay/views', ao.post('/v1/replay/views', { colour: 'red' })],
+      ['POST /v1/replay/session', ao.post('/v1/replay/session', { session_id: 's', at: 'noon' })],
+      ['POST /v1/replay/record', ao.post('/v1/replay/record', {})],
       ['POST /v1/trace/replay', ao.post('/v1/trace/replay', { from: 0 })],
       ['POST /v1/trace/audit', ao.post('/v1/trace/audit', {})],
     ];

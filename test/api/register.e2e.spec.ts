@@ -84,6 +84,13 @@ describeEachPlace('an agent', (make) => {
     ['half a description', { agent_id: 'x', endpoint: 'http://127.0.0.1:9' }, 400, 'invalid_request', /name.*capabilities/],
     ['a description beside the address', { url: 'http://127.0.0.1:9', agent_id: 'x' }, 400, 'invalid_request', /agent_id/],
     ['a file', { url: 'file:///etc/passwd' }, 400, 'invalid_request', /http or https/],
+    [
+      'a command to start',
+      { agent_id: 'x', name: 'X', protocol: 'mcp', command: 'id', capabilities: [{ name: 'a' }] },
+      400,
+      'invalid_request',
+      /command/,
+    ],
     ['a reserved id', described('health', 'http://127.0.0.1:9'), 400, 'invalid_request', /reserved/],
   ])('is not registered by %s', async (_what, sent, status, code, detail) => {
     const answer = await send('POST', '/v1/agents', sent);

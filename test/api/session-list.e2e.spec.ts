@@ -15,7 +15,7 @@ interface Item {
 
 describeEachPlace('sessions', (make) => {
   // Idle after 0.6 s.
-  const ao = running(make, async () => ({ SESSION_IDLE_MINUTES: '0.01' }));
+  const ao = running(make, async () => ({ AGENT_SESSION_TIMEOUT_MINUTES: '0.01' }));
   const work = (session_id: string) => ao.orchestrate({ session_id, capability: 'mirrors' });
   const one = async (session: string): Promise<Item> => {
     const { status, body } = await ao.get(`/v1/sessions/${encodeURIComponent(session)}`);

@@ -10,7 +10,9 @@ import { aTime, aUlid, countEvents, expectRecorded, noted, type Recorded, record
 function withoutIdentity({ record, payload }: Recorded): object {
   const { id: _, stream: __, seq: ___, prev, time: ____, task, deadline, trace, in_reply_to, cause, _sd, ...same } = record;
   const there = { prev, task, deadline, trace, in_reply_to, cause };
-  const { session: _____, ...rest } = payload;
+  const { session: _____, ...rest } = structuredClone(payload);
+  // How far the registry had followed the ledger, which the other task has made longer.
+  if (typeof rest['routing'] === 'object' && rest['routing'] !== null) delete (rest['routing'] as { registry?: number }).registry;
   return {
     ...same,
     payload: rest,
@@ -18,6 +20,9 @@ function withoutIdentity({ record, payload }: Recorded): object {
     _sd: (_sd as string[]).length,
   };
 }
+
+/** How much of its time was left when the agent was asked differs by a millisecond. */
+const untimed = <T extends object>(what: T): T => JSON.parse(JSON.stringify(what).replace(/within [\d.]+ s/g, 'within its time')) as T;
 
 describeEachPlace('a task that is followed', (make) => {
   let peer: Peer;
@@ -84,12 +89,12 @@ describeEachPlace('a task that is followed', (make) => {
     const { events } = await followed({ ...body, session_id: `${session_id} streamed` });
     const plain = await ao.orchestrate({ ...body, session_id: `${session_id} plain` });
     const streamed = events.at(-1)!.data as Answer;
-    const { contract_id: _, task_id: __, timestamp: ___, receipt: ____, ...same } = plain;
-    expect(streamed).toEqual({ ...same, contract_id: aUlid, task_id: aUlid, timestamp: aTime, receipt: expect.any(Object) });
+    const { contract_id: _, task_id: __, timestamp: ___, receipt: ____, ...same } = untimed(plain);
+    expect(untimed(streamed)).toEqual({ ...same, contract_id: aUlid, task_id: aUlid, timestamp: aTime, receipt: expect.any(Object) });
     expect(Object.keys(streamed)).toEqual(Object.keys(plain));
     const [one, other] = [await expectRecorded(ao.db, streamed), await expectRecorded(ao.db, plain)];
     expect(withoutIdentity(one.request)).toEqual(withoutIdentity(other.request));
-    expect(withoutIdentity(one.response)).toEqual(withoutIdentity(other.response));
+    expect(untimed(withoutIdentity(one.response))).toEqual(untimed(withoutIdentity(other.response)));
   });
 
   it('has the result on the record whatever the deltas were', async () => {

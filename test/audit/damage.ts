@@ -1,5 +1,5 @@
 /** Tables of damage: what is done to a sound ledger, and who must be named for it. */
-import type { CheckName, Finding } from '../../src/audit/verify-report.js';
+import type { CheckName, Finding } from '../../src/audit/verify-verdict.js';
 import { type PaperEvent, soundLedger } from './paper-ledger.js';
 
 export type Sound = ReturnType<typeof soundLedger>;

@@ -1,10 +1,10 @@
 /** A small ledger on paper: rows as the tables would have them, to be damaged one by one. */
 
 import { type EventFacts, Verification } from '../../src/audit/verify.js';
-import type { Verdict } from '../../src/audit/verify-report.js';
 import { leafDigest, type OrderedLeaf } from '../../src/audit/verify-sequence.js';
 import { checkSession, type SessionFacts } from '../../src/audit/verify-session.js';
 import type { StreamFacts } from '../../src/audit/verify-stream.js';
+import type { Verdict } from '../../src/audit/verify-verdict.js';
 import { canonicalJson } from '../../src/kernel/canonical.js';
 import type { JsonValue } from '../../src/kernel/json.js';
 import { disclose, type EventType, type Members, recordHash, stamp } from '../../src/ledger/record.js';
@@ -65,13 +65,13 @@ export class PaperLedger {
     );
   }
 
-  response(request: PaperEvent): PaperEvent {
-    return this.answer(request.row.stream, request);
+  response(request: PaperEvent, message?: string): PaperEvent {
+    return this.answer(request.row.stream, request, message);
   }
 
-  answer(stream: string, { row }: PaperEvent): PaperEvent {
+  answer(stream: string, { row }: PaperEvent, message = 'Echo: secret'): PaperEvent {
     const members: Members = { in_reply_to: row.event_id, cause: row.event_id, status: 'completed', from: 'echo_agent' };
-    return this.append(stream, 'contract.response', members, { result: { message: 'Echo: secret' } });
+    return this.append(stream, 'contract.response', members, { result: { message } });
   }
 
   /** The event under another record, with every hash made anew as a forger would, but for the links that follow. */
@@ -93,26 +93,31 @@ export class PaperLedger {
   }
 
   verdict(): Verdict {
-    const verification = new Verification('ledger');
-    const { payload, sequence, report } = verification;
+    const verification = new Verification();
+    const { payload, sequence, tree, report } = verification;
     verification.streams(this.looked ?? this.streams().map((stream) => this.facts(stream)));
     for (const stream of this.streams()) for (const event of this.of(stream)) verification.event(event);
     verification.endStreams();
     for (const id of this.strayPending) sequence.strayPending(id);
     for (const row of this.strayPayload) payload.orphan(row.event, row);
-    for (const leaf of this.order ?? this.leaves()) sequence.ordered(leaf);
+    for (const leaf of this.order ?? this.leaves()) {
+      sequence.ordered(leaf);
+      tree.leaf(leaf);
+    }
     sequence.end(this.sequencer);
+    tree.end(AT);
     for (const session of this.sessions) checkSession(session, report);
     sequence.stillLate(sequence.late());
     for (const { row, standing } of this.events) {
-      if (row.type === 'payload.erased') payload.erasure({ ...row, idx: standing.leaves[0] ? Number(standing.leaves[0].idx) : null });
+      if (row.type === 'payload.erased')
+        payload.erasure({ ...row, basis: 'asked for', idx: standing.leaves[0] ? Number(standing.leaves[0].idx) : null });
     }
     return verification.verdict();
   }
 
   leaves(): OrderedLeaf[] {
     const leaves = this.events.flatMap((e) => e.standing.leaves);
-    return leaves.sort((a, b) => Number(a.idx) - Number(b.idx)).map(({ idx, event, at }) => ({ idx, event, at, lost: null }));
+    return leaves.sort((a, b) => Number(a.idx) - Number(b.idx)).map(({ idx, event, at, hash }) => ({ idx, event, at, hash, lost: false }));
   }
 
   private of(stream: string): PaperEvent[] {

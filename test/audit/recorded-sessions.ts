@@ -1,7 +1,7 @@
 /** Real ledgers for verify to read, written as the program writes them. */
 import type { VerifyScope } from '../../src/audit/verify.js';
 import { verifyLedger } from '../../src/audit/verify.postgres.js';
-import type { Verdict } from '../../src/audit/verify-report.js';
+import type { Verdict } from '../../src/audit/verify-verdict.js';
 import { newId } from '../../src/kernel/ids.system.js';
 import { Appender } from '../../src/ledger/append.worker.js';
 import type { Intent } from '../../src/ledger/batch.js';
@@ -37,7 +37,11 @@ export class Recorder {
       const end: Members = i === 0 ? { status: 'failed', error_code: 'agent_error' } : { status: 'completed' };
       await this.append(
         stream,
-        newDraft('contract.response', { ...members, in_reply_to: request, ...end }, { result: `Echo: hello ${i}` }),
+        newDraft(
+          'contract.response',
+          { ...members, from: 'echo_agent', to: 'orchestrator', in_reply_to: request, ...end },
+          { result: `Echo: hello ${i}` },
+        ),
       );
     }
     return stream;

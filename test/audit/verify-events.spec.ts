@@ -128,7 +128,7 @@ const payloads: Damage[] = [
   [
     'payload under a key',
     'payload digests',
-    (s) => put(s.third.payload[0]!, { keyId: 'k1' }),
+    (s) => put(s.third.payload[0]!, { keyId: 'k1', sealed: 'no such key' }),
     'third',
     /names key "k1", which does not exist/,
   ],
@@ -177,5 +177,21 @@ describe('verify', () => {
   it('calls payload that is gone without an erasure incomplete', () => {
     const gone: Damage = ['', 'payload digests', (s) => s.third.payload.pop(), 'third', /^1 digest of the record has no row/];
     expectNamed(gone, 'incomplete');
+  });
+
+  it('counts payload that stands there and cannot be opened here as neither gone nor erased', () => {
+    for (const [erased, verdict] of [
+      [true, 'valid'],
+      [false, 'incomplete'],
+    ] as const) {
+      const { ledger, first } = soundLedger();
+      const gone = first.payload.pop()!;
+      put(first.payload[0]!, { keyId: 'k1', sealed: 'master key not held' });
+      const disclosure = { event: first.row.event_id, name: gone.name, digest: disclosureDigest(gone.bytes) };
+      if (erased) ledger.append(SYSTEM, 'payload.erased', { disclosures: [disclosure] });
+      const told = ledger.verdict();
+      expect([told.verdict, told.erased.events]).toEqual([verdict, erased ? 1 : 0]);
+      if (!erased) expect(told.first?.what).toMatch(/^1 digest of the record has no row/);
+    }
   });
 });

@@ -1,4 +1,4 @@
-import type { Verdict } from '../../src/audit/verify-report.js';
+import type { Verdict } from '../../src/audit/verify-verdict.js';
 import type { Database, Tx } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
 import type { Members } from '../../src/ledger/record.js';
@@ -72,6 +72,7 @@ describeEachDatabase('verify, beside a writer,', (open) => {
     await recorder.sequenceAll();
     const held: number[] = [];
     const watched: Tx = {
+      keys: db.keys,
       query: (sql, values) => db.query(sql, values),
       named: async <T>(name: string, sql: string, values: unknown[]) => {
         const rows = await db.named<T>(name, sql, values);

@@ -58,8 +58,8 @@ describe('agent-orchestrator verify', () => {
   it('prints every check, what is open, and the verdict last', async () => {
     const verdict = valid();
     const { out, err } = await run([{ done: 0, total: 9 }, { done: 9, total: 9 }, verdict]);
-    for (const { name, result } of verdict.checks) expect(out).toMatch(new RegExp(`^ {2}${result} +${name} `, 'm'));
-    expect(out).toMatch(/^ {2}not checked {2}signed checkpoints +none in this version$/m);
+    for (const { step, name, result } of verdict.checks) expect(out).toMatch(new RegExp(`^ {2}${result} +${step}  ${name} `, 'm'));
+    expect(out).toMatch(/^ {2}not checked +6 {2}checkpoints +none was signed: /m);
     expect(out).toMatch(/REQUESTs without a RESPONSE: 1\n {2}event 01K\w+, default\/session\/\w+ seq 5\n/);
     expect(out.trimEnd().split('\n').at(-1)).toBe('VALID');
     expect(err).toBe('');

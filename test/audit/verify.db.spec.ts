@@ -1,5 +1,5 @@
 import { verifyLedger } from '../../src/audit/verify.postgres.js';
-import type { Finding } from '../../src/audit/verify-report.js';
+import type { Finding } from '../../src/audit/verify-verdict.js';
 import type { Database, Tx } from '../../src/ledger/database.postgres.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { type Column, columns, type Damaged, flip, flipsOf, unlock } from './flipped-bits.js';
@@ -55,6 +55,7 @@ describeEachDatabase('verify', (open) => {
       'payload digests': 51,
       'stream heads': 4,
       'open requests': 1,
+      tree: 31,
       leaves: 31,
       sequence: 31,
       sessions: 4,
@@ -138,7 +139,12 @@ describeEachDatabase('verify', (open) => {
       await tx.query("UPDATE event SET task = 'wrong' WHERE stream <> $1", [session!.stream]);
       const verdict = await verdictOf(tx, scope);
       expect(verdict).toMatchObject({ verdict: 'valid', scope: 'session', events: 8, streams: 1 });
-      expect(verdict.checks).toContainEqual({ name: 'sequence', result: 'not checked', count: 0, note: 'only one session was asked for' });
+      const unchecked = verdict.checks.filter(({ result }) => result === 'not checked').map(({ name, note }) => [name, note]);
+      const why = 'only one session was asked for';
+      expect(unchecked).toEqual([
+        ...['tree', 'checkpoints', 'known checkpoints', 'sequence'].map((name) => [name, why]),
+        ['session completeness', expect.stringContaining('not closed yet')],
+      ]);
       await tx.query("UPDATE event SET task = 'wrong' WHERE stream = $1 AND seq = 3", [session!.stream]);
       expect(await verdictOf(tx, scope)).toMatchObject({ verdict: 'invalid', found: 1, first: { stream: session!.stream, seq: 3 } });
     });
@@ -161,6 +167,36 @@ describeEachDatabase('verify', (open) => {
       await tx.query("UPDATE event SET task = 'wrong' WHERE stream = $1 AND seq = 2", [older!.stream]);
       expect(await verdictOf(tx, { session: { tenant: 'default', name: 'chat 1' } })).toMatchObject({ found: 2, first: { seq: 2 } });
     });
+  });
+
+  it('verifies a range of the global order alone, and says what that leaves out', async () => {
+    const whole = await verdictOf(db, { range: { from: 5, to: 14 } });
+    expect(whole).toMatchObject({ verdict: 'valid', scope: 'range', events: 10, found: 0 });
+    expect(whole.checks.find(({ name }) => name === 'lifecycle')).toMatchObject({ result: 'not checked' });
+    expect(await verdictOf(db, { range: { from: 0, to: 9999 } })).toMatchObject({ verdict: 'valid', events: 31 });
+    await expect(verdictOf(db, { range: { from: 31, to: 40 } })).rejects.toMatchObject({ code: 'not_found' });
+    const damages = [
+      ["UPDATE event SET task = 'wrong' WHERE id = (SELECT event FROM leaf WHERE idx = 7)", 'invalid', 'columns'],
+      [
+        "UPDATE event SET record = record || ' '::bytea, hash = sha256('\\x00'::bytea || record || ' '::bytea) WHERE id = (SELECT event FROM leaf WHERE idx = 7)",
+        'invalid',
+        'canonical bytes',
+      ],
+      ['DELETE FROM payload WHERE event = (SELECT event FROM leaf WHERE idx = 7)', 'incomplete', 'payload digests'],
+      ['DELETE FROM leaf WHERE idx = 7', 'invalid', 'sequence'],
+      ['DELETE FROM leaf WHERE idx = 14', 'invalid', 'sequence'],
+      ['DELETE FROM event WHERE id = (SELECT event FROM leaf WHERE idx = 7)', 'invalid', 'sequence'],
+      ['UPDATE leaf SET hash = digest WHERE idx = 7', 'invalid', 'leaves'],
+    ] as const;
+    for (const [damage, verdict, check] of damages) {
+      await undone(db, async (tx) => {
+        await unlock(tx);
+        await tx.query(damage);
+        const found = await verdictOf(tx, { range: { from: 5, to: 14 } });
+        expect([damage, found.verdict, found.findings.map((one) => one.check)]).toEqual([damage, verdict, expect.arrayContaining([check])]);
+        expect(await verdictOf(tx, { range: { from: 15, to: 99 } })).toMatchObject({ verdict: 'valid' });
+      });
+    }
   });
 
   it('refuses to verify a session that does not exist', async () => {

@@ -1,7 +1,7 @@
 /** What the command line makes of answers that are none: each from a real server on this machine. */
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { OrchestratorClient } from '../../src/orchestrator.client.js';
+import { OrchestratorClient } from '../../src/cli/orchestrator.client.js';
 import { until } from '../support/orchestrator.js';
 import { endAll, runCommand, spawnCommand } from '../support/process.js';
 
@@ -82,6 +82,16 @@ describe('what answers at the address', () => {
   it('may be overloaded: the message says when to try again', async () => {
     json({ title: 'overloaded', code: 'overloaded', detail: 'too much to do' }, 503, { 'retry-after': '7' });
     expect(await orchestrate()).toMatchObject({ code: 1, stderr: 'agent-orchestrator: overloaded: too much to do; try again in 7 s\n' });
+  });
+
+  it('may have tried several agents: those before are named', async () => {
+    const id = '01M7ZBSG2SZ3SMERRYNBVMZE94';
+    const attempts = [{ contract_id: id, agent_id: 'gone', success: false, error_code: 'agent_unreachable' }];
+    const receipt = { stream: 's', seq: 4, hash: 'h' };
+    const told = { success: true, data: 1, error: null, error_code: null, contract_id: 'c', agent_id: 'two', timestamp: 't', receipt };
+    json({ ...told, attempts: [...attempts, { contract_id: 'c', agent_id: 'two', success: true, error_code: null }] }, 200);
+    const { code, stdout } = await orchestrate();
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`before    gone: agent_unreachable (${id})`)]);
   });
 
   it('may be newer: codes and fields that are not known are told', async () => {

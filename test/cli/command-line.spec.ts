@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { emptyPlace, scratchDirectory } from '../support/place.js';
 import { endAll, runCommand } from '../support/process.js';
 
-const COMMANDS = ['serve', 'demo', 'orchestrate', 'contracts', 'agents', 'verify', 'migrate'];
+const COMMANDS = ['serve', 'demo', 'orchestrate', 'contracts', 'agents', 'log', 'verify', 'replay', 'migrate'];
 
 afterAll(endAll);
 
@@ -43,7 +43,7 @@ describe('agent-orchestrator', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['no capability and no agent', ['orchestrate', '-s', 'x', 'text=x'], /--capability, or who is to do it with --agent/],
+    ['no capability and no agent', ['orchestrate', '-s', 'x', 'text=x'], /--capability or --message, or who is to do it with --agent/],
     ['no parameter', ['orchestrate', '-s', 'x', '-c', 'echo', 'hello'], /"hello" is no parameter/],
     ['stdin twice', ['orchestrate', '-s', 'x', '-c', 'echo', '-p', '-', '--context', '-'], /not both/],
     ['a file that is not there', ['orchestrate', '-s', 'x', '-c', 'echo', '-p', '@nowhere.json'], /nowhere.json cannot be read: ENOENT/],

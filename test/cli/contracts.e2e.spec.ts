@@ -56,6 +56,35 @@ describe('agent-orchestrator contracts', () => {
     expect(stdout).toMatch(/agent_failed: not today\n(.*\n)*? {4}result \{\n {6}"tried": 3/);
   });
 
+  it('draws tasks as trees with --tree: steps below their plan, also those nobody was asked for', async () => {
+    const mirrors = { capability: 'mirrors' };
+    await app.orchestrate({ session_id: 'tree', ...mirrors });
+    const inner = { name: 'both', plan: { mode: 'parallel', steps: [{ ...mirrors, name: 'left' }, { capability: 'refuses' }] } };
+    const missing = { ...mirrors, parameters: { x: { $from: 'left.result.gone' } } };
+    const steps = [mirrors, inner, { ...missing, on_failure: 'continue' }, { ...missing, name: 'points' }, mirrors];
+    await app.orchestrate({ session_id: 'tree', plan: { mode: 'sequential', steps } });
+    const { code, stdout } = await contracts('tree', '--tree');
+    const id = '[0-9A-Z]{26}';
+    expect([code, stdout.trimEnd().split('\n')]).toEqual([
+      0,
+      [
+        expect.stringMatching(new RegExp(`^task ${id}$`)),
+        expect.stringMatching(new RegExp(`^└─ mirrors by moody  completed  \\d+ ms  ${id}$`)),
+        expect.stringMatching(new RegExp(`^task ${id}$`)),
+        expect.stringMatching(new RegExp(`^└─ plan of 5, sequential  failed  \\d+ ms  step_failed: step "points" failed  ${id}$`)),
+        expect.stringMatching(/^ {3}├─ 1 step1: mirrors by moody {2}completed {2}/),
+        expect.stringMatching(/^ {3}├─ 2\.1 left: mirrors by moody {2}completed {2}/),
+        expect.stringMatching(/^ {3}├─ 2\.2 step2_2: refuses by moody {2}failed {2}\d+ ms {2}agent_failed: not today {2}/),
+        expect.stringMatching(/^ {3}├─ 3 step3: failed, it points at "left.result.gone"/),
+        expect.stringMatching(/^ {3}├─ 4 points: failed, it points at "left.result.gone"/),
+        expect.stringMatching(/^ {3}└─ 5 step5: not run, step "points" failed$/),
+      ],
+    ]);
+    expect((await contracts('tree', '--tree', '--limit', '1')).stdout.match(/^task/gm)).toHaveLength(1);
+    expect((await contracts('tree', '--tree', '--json')).code).toBe(1);
+    expect((await contracts('not there', '--tree')).code).toBe(5);
+  });
+
   it('reads through all pages, and only the newest with --limit', async () => {
     const ids: string[] = [];
     for (let n = 0; n < 130; n++)

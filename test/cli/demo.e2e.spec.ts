@@ -56,6 +56,21 @@ describe('agent-orchestrator demo', () => {
         '"message": "Echo: Hello, world!"',
         "$ agent-orchestrator orchestrate --session demo --capability uppercase text='prove it'",
         '"message": "PROVE IT"',
+        '$ PORT=0 node examples/agents/a2a-math/agent.mjs &',
+        /acp-beeai-greeter +http:\/\/127\.0\.0\.1:\d+$/m,
+        /\$ curl -s http:\/\/127\.0\.0\.1:\d+\/v1\/agents -H 'content-type: application\/json' -d '\{"url":"http:/,
+        /http-greeter +speaks http +and offers greet$/m,
+        /math-agent +speaks a2a +and offers add, divide$/m,
+        /example\.math +speaks acp-agntcy +and offers example\.math$/m,
+        /greeter +speaks acp-beeai +and offers greeter$/m,
+        /invoke-greeter +speaks acp-invoke +and offers generate_greeting$/m,
+        /mcp-math +speaks mcp +and offers add, multiply, divide$/m,
+        /http-greeter +\{"message":"Hello, Ada!"\}/,
+        /math-agent +\{"result":3\}/,
+        /example\.math +\{"result":5\}/,
+        /greeter +\{"text":"Hello, Ada!"\}/,
+        /invoke-greeter +\{"greeting":"Bonjour, Ada!"\}/,
+        /mcp-math +\{"result":42\}/,
         '$ agent-orchestrator orchestrate --session demo --capability translate text=Hello to=fr',
         /✘ failed: no_agent: /,
         'exit 3, ',
@@ -73,7 +88,7 @@ describe('agent-orchestrator demo', () => {
         '$ DATA_DIR=data/forged agent-orchestrator verify',
         /INVALID: first at event [0-9A-Z]{26}/,
         'exit 2, ',
-        /✔ 12 steps in \d+\.\d s/,
+        /✔ 15 steps in \d+\.\d s/,
       ];
       let at = 0;
       for (const line of lines) {
@@ -102,28 +117,31 @@ describe('agent-orchestrator demo', () => {
         [2, undefined],
         [3, undefined],
         [4, 0],
-        [5, 3],
-        [6, 0],
-        [7, 0],
-        [8, 0],
+        [5, undefined],
+        [6, undefined],
+        [7, undefined],
+        [8, 3],
         [9, 0],
         [10, 0],
-        [11, undefined],
-        [12, 2],
+        [11, 0],
+        [12, 0],
+        [13, 0],
+        [14, undefined],
+        [15, 2],
         [undefined, undefined],
       ]);
       for (const step of told.slice(0, -1)) {
         expect(step).toMatchObject({ title: expect.any(String), typed: expect.any(Array), milliseconds: expect.any(Number) });
       }
       expect(told[2]).toMatchObject({ answer: { success: true, data: { message: 'Echo: Hello, world!' } } });
-      expect(told[5]).toMatchObject({
+      expect(told[8]).toMatchObject({
         answer: { session_id: 'demo', contracts: [{ status: 'completed' }, { status: 'completed' }, { status: 'failed' }] },
       });
-      expect(told[7]).toMatchObject({ answer: { verdict: 'valid' } });
-      expect(told[8]).toMatchObject({ answer: { verdict: 'same' } });
-      const [forged] = (told[10]!['answer'] as { forged: string[] }).forged;
-      expect(told[11]).toMatchObject({ answer: { verdict: 'invalid', first: { event_id: forged } } });
-      expect(told.at(-1)).toEqual({ ok: true, steps: 12, milliseconds: expect.any(Number) });
+      expect(told[10]).toMatchObject({ answer: { verdict: 'valid' } });
+      expect(told[11]).toMatchObject({ answer: { verdict: 'same' } });
+      const [forged] = (told[13]!['answer'] as { forged: string[] }).forged;
+      expect(told[14]).toMatchObject({ answer: { verdict: 'invalid', first: { event_id: forged } } });
+      expect(told.at(-1)).toEqual({ ok: true, steps: 15, milliseconds: expect.any(Number) });
     },
     BOUND_MS,
   );
@@ -156,6 +174,18 @@ describe('agent-orchestrator demo', () => {
       expect(await demo.ended).toEqual({ code: 130, signal: null });
       expect(() => process.kill(server, 0)).toThrow('ESRCH');
       expect(demo.stderr()).toBe('');
+    },
+    BOUND_MS,
+  );
+
+  it(
+    'cleans up when nobody reads it any more, and exits with 0',
+    async () => {
+      const demo = spawnCommand(['demo'], { env: { TMPDIR } });
+      const server = await serverOf(demo);
+      demo.closeStdout();
+      expect(await demo.ended).toEqual({ code: 0, signal: null });
+      expect(() => process.kill(server, 0)).toThrow('ESRCH');
     },
     BOUND_MS,
   );

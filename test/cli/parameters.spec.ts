@@ -1,5 +1,5 @@
+import { readObject, readParameters } from '../../src/cli/parameters.js';
 import { OrchestratorError } from '../../src/kernel/errors.js';
-import { readObject, readParameters } from '../../src/parameters.js';
 
 const refusal = (read: () => unknown): string => {
   try {

@@ -3,7 +3,9 @@ import { ContractManager, type OpenContract } from '../../src/contracts/contract
 import { answerTo } from '../../src/contracts/contracts.postgres.js';
 import { ListContracts, ListContractsHandler } from '../../src/contracts/contracts.queries.js';
 import { IdleSessions } from '../../src/contracts/idle.worker.js';
+import { IntoSession } from '../../src/contracts/into-session.postgres.js';
 import { Recovery } from '../../src/contracts/recovery.worker.js';
+import { SessionLimit } from '../../src/contracts/session-limit.postgres.js';
 import { Sessions } from '../../src/contracts/sessions.postgres.js';
 import { newId } from '../../src/kernel/ids.system.js';
 import { Metrics } from '../../src/kernel/metrics.system.js';
@@ -18,7 +20,13 @@ import { expectSound } from '../support/sound.js';
 function replica(db: Database) {
   const instance = new Instance(db, newId());
   const sessions = new Sessions(db);
-  const contracts = new ContractManager(new Appender(db), sessions, db, instance, new Metrics());
+  const appender = new Appender(db);
+  const contracts = new ContractManager(
+    appender,
+    new IntoSession(appender, sessions, new SessionLimit(db, null), instance),
+    db,
+    new Metrics(),
+  );
   return { instance, sessions, contracts, recovery: new Recovery(db, contracts, instance.owner) };
 }
 

@@ -13,7 +13,16 @@ describe('where a conversation stands', () => {
   });
 
   it('stays where it was while the agent is not heard', () => {
-    const unheard = ['invalid_input', 'agent_threw', 'agent_timeout', 'agent_unreachable', 'breaker_open', 'cancelled', 'interrupted'];
+    const unheard = [
+      'invalid_input',
+      'agent_busy',
+      'agent_threw',
+      'agent_timeout',
+      'agent_unreachable',
+      'breaker_open',
+      'cancelled',
+      'interrupted',
+    ];
     const turns = unheard.map((code, i) => turn(`${i}`, code));
     expect(standing([...turns, turn('a', 'input_required', 'A')])).toEqual({ response: 'a', continuation: 'A', waits: true });
     expect(standing(turns)).toBeUndefined();

@@ -125,7 +125,9 @@ export function agentPortSuite(
     can('half')(
       'fails if it dies half-way',
       async () => {
-        expect(await call('half')).toMatchObject({ success: false, code: 'agent_unreachable' });
+        const answer = await call('half');
+        expect(answer).toMatchObject({ success: false, code: 'agent_unreachable' });
+        expect('fault' in answer && answer.fault?.untouched).toBeFalsy(); // perhaps it has acted
       },
       15_000,
     );
@@ -144,6 +146,8 @@ export function agentPortSuite(
     can('restart')('cannot be reached while it is away, and is called again when it is back', async () => {
       await peer.stop!();
       expect(await call('echo', { a: 1 })).toMatchObject({ success: false, code: 'agent_unreachable' });
+      // No connection is left that it could have been heard over: certainly it has not acted.
+      expect(await call('echo', { a: 1 })).toMatchObject({ success: false, code: 'agent_unreachable', fault: { untouched: true } });
       expect(await peer.client.health()).toMatchObject({ status: 'unhealthy', error: expect.any(String) });
       await peer.start!();
       expect(await call('echo', { a: 1, b: 2 })).toMatchObject({ success: true, data: { a: 1, b: 2 } });

@@ -141,9 +141,9 @@ describe('whatever callers want', () => {
       ];
     });
     for (const intent of intents) place(lanes.find((l) => l.stream === intent.stream)!, intent);
-    const { events, opened, keys, names } = parameters(lanes);
-    expect(events.map((column) => column.length)).toEqual([...Array(4).fill(2), ...Array(15).fill(6), ...Array(3).fill(2)]);
+    const { events, opened, keys, names, fresh } = parameters(lanes);
+    expect(events.map((column) => column.length)).toEqual([...Array(4).fill(2), ...Array(15).fill(6), ...Array(4).fill(2)]);
     expect(opened.map((column) => column.length)).toEqual(Array(4).fill(2));
-    expect([keys, names].flat().every((column) => column.length === 0)).toBe(true);
+    expect([keys, names, fresh].flat().every((column) => column.length === 0)).toBe(true);
   });
 });

@@ -4,7 +4,7 @@ import { running, until } from '../support/orchestrator.js';
 import { describeEachPlace } from '../support/place.js';
 
 describeEachPlace('a session that idleness closed and that went on in another stream', (make) => {
-  const ao = running(make, async () => ({ SESSION_IDLE_MINUTES: '0.01' }));
+  const ao = running(make, async () => ({ AGENT_SESSION_TIMEOUT_MINUTES: '0.01' }));
   const echo = (text: string) => ao.orchestrate({ session_id: 'long', capability: 'echo', parameters: { text } });
   const compress = async () => (await ao.post('/v1/compress', { session_id: 'long' }).expect(200)).body.memory_block as MemoryBlock;
   const streams = async () => (await ao.db.query<{ earlier: string[] }>('SELECT earlier FROM session'))[0]!.earlier.length;

@@ -4,11 +4,16 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { Database } from '../../src/ledger/database.postgres.js';
 import { openEmbedded } from '../../src/ledger/embedded.system.js';
+import { Keys } from '../../src/ledger/keys.system.js';
+
+/** Whole orchestrators in tests share it, so that whoever looks into their databases can read them. */
+export const MASTER_KEY = Buffer.alloc(32, 'test').toString('base64');
+export const testKeys = () => new Keys([Buffer.from(MASTER_KEY, 'base64')]);
 
 export interface TestDatabase {
   readonly db: Database;
   /** Settings under which a whole orchestrator runs on the same database. */
-  readonly settings: { DATABASE_URL?: string; DATA_DIR: string };
+  readonly settings: { DATABASE_URL?: string; DATA_DIR: string; MASTER_KEY: string };
   /** Another connection to the same database, as another replica has it; only on a server. */
   another(): Promise<Database>;
   close(): Promise<void>;
@@ -60,20 +65,20 @@ async function onServer(sql: string): Promise<void> {
 export const openEmbeddedDatabase: OpenTestDatabase = async () => {
   const directory = await embeddedDirectory();
   const embedded = await openEmbedded(directory);
-  const db = await Database.connect({ socket: embedded, poolSize: 1 });
+  const db = await Database.connect({ socket: embedded, poolSize: 1, keys: testKeys() });
   const close = async () => {
     await db.close();
     await embedded.close();
   };
   const another = () => Promise.reject(new Error('the embedded database has one connection'));
-  return { db, settings: { DATA_DIR: directory }, another, close };
+  return { db, settings: { DATA_DIR: directory, MASTER_KEY }, another, close };
 };
 
 export const openServerDatabase: OpenTestDatabase = async () => {
   const { url, drop } = await serverDatabase();
   const opened: Database[] = [];
   const another = async () => {
-    const db = await Database.connect({ url, poolSize: 10 });
+    const db = await Database.connect({ url, poolSize: 10, keys: testKeys() });
     opened.push(db);
     return db;
   };
@@ -82,7 +87,7 @@ export const openServerDatabase: OpenTestDatabase = async () => {
     for (const each of opened) await each.close();
     await drop();
   };
-  return { db, settings: { DATABASE_URL: url, DATA_DIR: '' }, another, close };
+  return { db, settings: { DATABASE_URL: url, DATA_DIR: '', MASTER_KEY }, another, close };
 };
 
 /** The suite once per kind of database. What `open` gave is closed after the suite. */

@@ -32,8 +32,8 @@ export const requestIntent = (stream: string, draft = requestDraft()): Intent =>
 export const responseIntent = (stream: string, request: string): Intent => ({ stream, drafts: [responseDraft(request)] });
 
 /** A whole contract in one go. */
-export function contractIntent(stream: string): Intent {
-  const request = requestDraft();
+export function contractIntent(stream: string, text?: string): Intent {
+  const request = requestDraft(text);
   return { stream, drafts: [request, responseDraft(request.id)] };
 }
 

@@ -11,6 +11,9 @@ export interface AskedModel {
     system: { text: string; cache_control?: unknown }[];
     messages: { role: string; content: string | { text: string; cache_control?: unknown }[] }[];
     output_config: { format: { type: string; schema: Record<string, unknown> } };
+    temperature?: number;
+    tools?: { name: string; input_schema: Record<string, unknown> }[];
+    tool_choice?: Record<string, unknown>;
   };
 }
 
@@ -34,6 +37,24 @@ const json = (response: ServerResponse, status: number, body: unknown, headers: 
   void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 
 const USAGE = { input_tokens: 100, output_tokens: 20, cache_creation_input_tokens: 30, cache_read_input_tokens: 50 };
+
+/** Uses this tool, with this as its input. */
+export const usesTool =
+  (name: string, input: (asked: AskedModel) => unknown): ModelManner =>
+  (response, asked) =>
+    json(response, 200, {
+      id: 'msg_1',
+      type: 'message',
+      role: 'assistant',
+      model: asked.body.model,
+      content: [
+        { type: 'text', text: 'Let me see.' },
+        { type: 'tool_use', id: 'toolu_1', name, input: input(asked) },
+      ],
+      stop_reason: 'tool_use',
+      stop_sequence: null,
+      usage: USAGE,
+    });
 
 export const textOf = ({ body }: AskedModel): string =>
   body.messages.map((m) => (typeof m.content === 'string' ? m.content : m.content.map((c) => c.text).join('\n'))).join('\n');

@@ -11,11 +11,14 @@ import { expectSound } from './sound.js';
 /** AO_TEST_LOG=debug shows what the orchestrators of a test say. */
 const quiet = openLog(readConfig({ LOG_LEVEL: process.env['AO_TEST_LOG'] ?? 'silent', LOG_FORMAT: 'json' }));
 
+/** Agents that fail on purpose go on being called. */
+const NO_BREAKER = { BREAKER_FAILURES: '1000', BREAKER_WINDOW: '1000' };
+
 /** AGENTS_FILE, like any other setting, may be given in `settings`. Agents are left alone unless a test says that they are probed. */
 export async function start(place: Place, settings: Record<string, string> = {}, log: Log = quiet): Promise<Server> {
   const file = settings['AGENTS_FILE'] ?? (await agentsFile([EXAMPLE, MOODY]));
   return startServer(
-    readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', PROBE_INTERVAL_SECONDS: '0', ...settings, AGENTS_FILE: file }),
+    readConfig({ ...place.settings, ORCHESTRATOR_PORT: '0', PROBE_INTERVAL_SECONDS: '0', ...NO_BREAKER, ...settings, AGENTS_FILE: file }),
     log,
   );
 }

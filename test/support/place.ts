@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Database } from '../../src/ledger/database.postgres.js';
 import { openEmbedded } from '../../src/ledger/embedded.system.js';
-import { embeddedDirectory, server, serverDatabase } from './databases.js';
+import { embeddedDirectory, MASTER_KEY, server, serverDatabase, testKeys } from './databases.js';
 
 export interface Place {
-  readonly settings: { DATABASE_URL?: string; DATA_DIR: string };
+  readonly settings: { DATABASE_URL?: string; DATA_DIR: string; MASTER_KEY: string };
   drop(): Promise<void>;
 }
 
@@ -17,22 +17,22 @@ export const scratchDirectory = () => mkdtemp(join(process.env['AO_TEST_SCRATCH'
 
 const embeddedPlace: MakePlace = async () => {
   const directory = await embeddedDirectory();
-  return { settings: { DATA_DIR: directory }, drop: () => rm(directory, { recursive: true, force: true }) };
+  return { settings: { DATA_DIR: directory, MASTER_KEY }, drop: () => rm(directory, { recursive: true, force: true }) };
 };
 
 const serverPlace: MakePlace = async () => {
   const { url, drop } = await serverDatabase();
-  return { settings: { DATABASE_URL: url, DATA_DIR: '/nonexistent' }, drop };
+  return { settings: { DATABASE_URL: url, DATA_DIR: await scratchDirectory(), MASTER_KEY }, drop };
 };
 
 /** Without a schema: the first start there runs every migration. */
 export async function emptyPlace(onServer: boolean): Promise<Place> {
   if (onServer) {
     const { url, drop } = await serverDatabase('template0');
-    return { settings: { DATABASE_URL: url, DATA_DIR: '/nonexistent' }, drop };
+    return { settings: { DATABASE_URL: url, DATA_DIR: await scratchDirectory(), MASTER_KEY }, drop };
   }
   const directory = join(await scratchDirectory(), 'ledger');
-  return { settings: { DATA_DIR: directory }, drop: () => rm(directory, { recursive: true, force: true }) };
+  return { settings: { DATA_DIR: directory, MASTER_KEY }, drop: () => rm(directory, { recursive: true, force: true }) };
 }
 
 /** For what does not depend on the kind of database: the quickest there is. */
@@ -59,7 +59,8 @@ export function describeEachPlace(title: string, suite: (make: MakePlace) => voi
 export async function inspect<T>({ settings }: Place, look: (db: Database) => Promise<T>): Promise<T> {
   const embedded = settings.DATABASE_URL === undefined ? await openEmbedded(settings.DATA_DIR) : null;
   try {
-    const db = await Database.connect(embedded ? { socket: embedded, poolSize: 1 } : { url: settings.DATABASE_URL!, poolSize: 4 });
+    const at = embedded ? { socket: embedded, poolSize: 1 } : { url: settings.DATABASE_URL!, poolSize: 4 };
+    const db = await Database.connect({ ...at, keys: testKeys() });
     try {
       return await look(db);
     } finally {

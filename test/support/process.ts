@@ -21,6 +21,8 @@ export interface Spawned {
   readonly stderr: () => string;
   /** From now on nobody reads its stdout, until the returned function is called. */
   ignoreStdout(): () => void;
+  /** As `head` does when it has read enough. */
+  closeStdout(): void;
   signal(signal: NodeJS.Signals): void;
 }
 
@@ -60,7 +62,15 @@ function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv, input?: stri
     child.stdout.pause();
     return () => void child.stdout.resume();
   };
-  return { pid: child.pid!, ended, stdout: () => stdout, stderr: () => stderr, ignoreStdout, signal: (signal) => void child.kill(signal) };
+  return {
+    pid: child.pid!,
+    ended,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ignoreStdout,
+    closeStdout: () => void child.stdout.destroy(),
+    signal: (signal) => void child.kill(signal),
+  };
 }
 
 export async function spawnOrchestrator(place: Place, settings: Record<string, string> = {}): Promise<Process> {

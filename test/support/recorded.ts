@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Database } from '../../src/ledger/database.postgres.js';
+import { payloadsOf } from '../../src/ledger/payload.postgres.js';
 import { type Answer, until } from './orchestrator.js';
 
 export interface Recorded {
@@ -23,9 +24,10 @@ export async function recorded(db: Database, where: string, values: unknown[]): 
     `SELECT e.id, e.record FROM event e WHERE ${where} ORDER BY e.stream, e.seq`,
     values,
   );
-  const payloads = await db.query<{ event: number; bytes: Buffer }>('SELECT event, bytes FROM payload WHERE event = ANY($1::bigint[])', [
+  const payloads = await payloadsOf(
+    db,
     rows.map((r) => r.id),
-  ]);
+  );
   return rows.map(({ id, record }) => ({
     record: JSON.parse(record.toString()) as Record<string, unknown>,
     hash: createHash('sha256')
@@ -33,7 +35,7 @@ export async function recorded(db: Database, where: string, values: unknown[]): 
       .update(record)
       .digest('hex'),
     payload: Object.fromEntries(
-      payloads.filter((p) => p.event === id).map((p) => (JSON.parse(p.bytes.toString()) as unknown[]).slice(1) as [string, unknown]),
+      (payloads.get(id) ?? []).map((p) => (JSON.parse(p.bytes.toString()) as unknown[]).slice(1) as [string, unknown]),
     ),
   }));
 }

@@ -7,6 +7,7 @@ import { tally } from '../../src/contracts/tally.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { enrol } from '../../src/ledger/follow.postgres.js';
 import { FollowWorker } from '../../src/ledger/follow.worker.js';
+import { payloadsOf } from '../../src/ledger/payload.postgres.js';
 import { EVENT_COLUMNS, type EventRow } from '../../src/ledger/read.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 
@@ -29,6 +30,7 @@ export async function expectSound(db: Database, { open = 0 } = {}): Promise<void
   expect(stillOpen).toHaveLength(open);
   await expectLeaves(db, events);
   await expectViews(db, events);
+  await expectCheckpoints(db);
 }
 
 function expectChains(events: EventRow[]): void {
@@ -60,16 +62,30 @@ async function expectHeads(db: Database, events: EventRow[]): Promise<void> {
 }
 
 async function expectPayloads(db: Database, events: EventRow[]): Promise<void> {
-  const rows = await db.query<{ event: number; bytes: Buffer }>('SELECT event, bytes FROM payload');
-  const digests = new Map<number, string[]>();
-  for (const { event, bytes } of rows) {
-    const digest = sha256(bytes.toString('base64url')).toString('base64url');
-    digests.set(event, [...(digests.get(event) ?? []), digest]);
-  }
+  const payloads = await payloadsOf(
+    db,
+    events.map((event) => event.id),
+  );
+  const explains = erasures(events);
   for (const event of events) {
-    const { _sd } = JSON.parse(event.record.toString('utf8')) as { _sd?: string[] };
-    expect([event.event_id, (digests.get(event.id) ?? []).sort()]).toEqual([event.event_id, _sd ?? []]);
+    const own = (payloads.get(event.id) ?? []).map(({ bytes }) => sha256(bytes.toString('base64url')).toString('base64url'));
+    const { _sd = [] } = JSON.parse(event.record.toString('utf8')) as { _sd?: string[] };
+    const unexplained = _sd.filter((digest) => !explains(event, digest));
+    expect([event.event_id, own.filter((digest) => !_sd.includes(digest))]).toEqual([event.event_id, []]);
+    expect([event.event_id, unexplained.filter((digest) => !own.includes(digest))]).toEqual([event.event_id, []]);
   }
+}
+
+/** Whether a digest may be without payload: a payload.erased event names it, its event or its stream. */
+function erasures(events: EventRow[]): (event: EventRow, digest: string) => boolean {
+  const named = new Set<string>();
+  for (const { type, record } of events) {
+    if (type !== 'payload.erased') continue;
+    const order = JSON.parse(record.toString('utf8')) as { streams?: string[]; events?: string[]; disclosures?: { digest: string }[] };
+    for (const name of [...(order.streams ?? []), ...(order.events ?? []), ...(order.disclosures ?? []).map((d) => d.digest)])
+      named.add(name);
+  }
+  return (event, digest) => named.has(event.stream) || named.has(event.event_id) || named.has(digest);
 }
 
 /** Returns the number of open REQUESTs. */
@@ -103,6 +119,34 @@ async function expectLeaves(db: Database, events: EventRow[]): Promise<void> {
   expect(await db.query('SELECT id FROM pending')).toEqual([]);
   const [state] = await db.query<{ size: number }>('SELECT size FROM sequencer');
   expect(state!.size).toBe(leaves.length);
+}
+
+/** Every checkpoint that is kept has the root of the leaves it covers, so no two of them can disagree. */
+async function expectCheckpoints(db: Database): Promise<void> {
+  const leaves = await db.query<{ hash: Buffer }>('SELECT hash FROM leaf ORDER BY idx');
+  const roots: string[] = [sha256().toString('base64')];
+  /** Whole subtrees from left to right, smaller and smaller. */
+  const edge: { leaves: number; hash: Buffer }[] = [];
+  for (const { hash } of leaves) {
+    edge.push({ leaves: 1, hash });
+    while (edge.length > 1 && edge.at(-1)!.leaves === edge.at(-2)!.leaves) {
+      const [left, right] = edge.splice(-2) as [(typeof edge)[0], (typeof edge)[0]];
+      edge.push({ leaves: 2 * left.leaves, hash: sha256(Buffer.of(1), left.hash, right.hash) });
+    }
+    const hashes = edge.map((subtree) => subtree.hash);
+    roots.push(hashes.reduceRight((right, left) => sha256(Buffer.of(1), left, right)).toString('base64'));
+  }
+  const signed = await db.query<{ origin: string; size: number; root: Buffer; note: string }>(
+    'SELECT origin, size, root, note FROM checkpoint',
+  );
+  for (const { origin, size, root, note } of signed) {
+    expect([origin, size, root.toString('base64')]).toEqual([origin, size, roots[size]]);
+    expect(note.slice(0, note.indexOf('\n\n') + 1)).toBe(`${origin}\n${size}\n${roots[size]}\n`);
+  }
+  const logs = await db.query<{ origin: string; size: number; root: Buffer | null }>(
+    'SELECT origin, size, root FROM log WHERE root IS NOT NULL',
+  );
+  for (const { size, root } of logs) expect([size, root!.toString('base64')]).toEqual([size, roots[size]]);
 }
 
 async function expectViews(db: Database, events: EventRow[]): Promise<void> {

@@ -297,6 +297,7 @@ describe('an A2A agent that is not as it should be', () => {
     ['is no JSON', 'data: {"a": \n\n', { message: expect.stringContaining('no JSON') as never }],
     ['is nested too deep', `data: ${'['.repeat(100)}${']'.repeat(100)}\n\n`, { message: expect.stringContaining('no JSON') as never }],
     ['has two members of one name', 'data: {"a":1,"a":2}\n\n', { message: expect.stringContaining('"a"') as never }],
+    ['has them without an empty line behind it', 'data: {"a":1,"a":2}\n', { message: expect.stringContaining('"a"') as never }],
     ['is nothing', '', { message: expect.stringContaining('before the agent said anything') as never }],
   ])('streams what %s', async (_what, body, wrong) => {
     const { call } = await bad(() => ({ body }));
@@ -326,7 +327,9 @@ describe('an A2A agent that is not as it should be', () => {
   });
 
   it.each([
-    [503, 'agent_failed'],
+    [500, 'agent_failed'],
+    [503, 'agent_busy'],
+    [429, 'agent_busy'],
     [404, 'agent_invalid_response'],
   ])('answers HTTP %d', async (status, code) => {
     const { call } = await bad(() => ({ status, type: 'text/plain', body: 'sorry' }));

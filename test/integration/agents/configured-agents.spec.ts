@@ -44,6 +44,24 @@ describe('the agents file', () => {
     for (const agent of agents) await agent.client.close();
   });
 
+  it('says how much each may be asked to do, also one in this process', async () => {
+    const limits = { weight: 2, max_concurrency: 3, max_queue: 0, breaker: { failures: 2, pause_seconds: 0.5 } };
+    const agents = await load(
+      JSON.stringify({
+        agents: [
+          { ...REMOTE, ...limits },
+          { ...EXAMPLE, ...limits },
+        ],
+      }),
+    );
+    for (const { description, client } of agents) {
+      expect(description).toMatchObject(limits);
+      await client.close();
+    }
+    const wrong = JSON.stringify({ agents: [{ ...EXAMPLE, breaker: { failures: 0, patience: 1 } }] });
+    await expect(load(wrong)).rejects.toThrow(/agents\.0 is wrong: breaker\.failures: .*patience/);
+  });
+
   it('may name a module relative to itself, whose members may be undefined', async () => {
     const description = `{ agent_id: 'mine', name: 'Mine', version: undefined, capabilities: [{ name: 'a', tags: undefined }] }`;
     await writeFile(join(directory, 'mine.js'), `export default class { description = ${description}; execute() {} }`);

@@ -1,4 +1,3 @@
-import { checked } from '../../../src/integration/agents/checked.client.js';
 import { paramHeaders } from '../../../src/integration/agents/mcp/param-headers.js';
 import { readInputRequired, readToolResult } from '../../../src/integration/agents/mcp/tool-result.js';
 import { describe as described, idFor } from '../../../src/integration/agents/mcp/tools.js';
@@ -103,53 +102,5 @@ describe('a server that describes itself', () => {
     ['health', 'http://h/mcp', 'mcp-h-mcp'],
   ])('as %j at %s gets the id %s', (name, url, id) => {
     expect(idFor(name, url)).toBe(id);
-  });
-});
-
-describe('events on their way to an SDK', () => {
-  const read = async (chunks: (string | Uint8Array)[]) => {
-    const source = new ReadableStream<Uint8Array>({
-      start(controller) {
-        for (const chunk of chunks) controller.enqueue(typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk);
-        controller.close();
-      },
-    });
-    const broken: Error[] = [];
-    const answer = new Response(source, { headers: { 'content-type': 'text/event-stream; charset=utf-8' } });
-    const passed = await checked(answer, { broken: (error) => broken.push(error) });
-    const text = await passed.text().catch(() => null);
-    return { text, broken: broken[0] as { code?: string; message: string; cause?: Buffer } | undefined };
-  };
-
-  it.each([
-    ['\n', 'data: {"a":1}\n\n'],
-    ['\r\n', 'data: {"a":1}\r\n\r\n'],
-    ['\r', 'data: {"a":1}\r\r'],
-  ])('pass as they are, cut anywhere, with lines that end in %j', async (_end, event) => {
-    const text = `id: 7${event.slice(13, 15)}: comment${event.slice(13, 15)}${event}`;
-    for (let cut = 0; cut < text.length; cut++)
-      expect(await read([text.slice(0, cut), text.slice(cut)])).toEqual({ text, broken: undefined });
-  });
-
-  it('pass where one event has its data on many lines, or none', async () => {
-    const text = 'data: {"a":\ndata: 1}\n\nevent: ping\ndata:\n\nevent: x\n\n';
-    expect(await read([text])).toEqual({ text, broken: undefined });
-  });
-
-  it.each([
-    ['{"a":1,"a":2}', /"a" stands twice/],
-    ['{"a":12345678901234567890}', /./],
-    ['{', /./],
-  ])('are broken off by %s, wherever it is cut, before its end is passed on', async (data, why) => {
-    const text = `data: ${data}\n\n`;
-    for (let cut = 0; cut < text.length; cut++) {
-      const { text: passed, broken } = await read([text.slice(0, cut), text.slice(cut)]);
-      expect(passed).toBeNull();
-      expect(broken).toMatchObject({ code: 'invalid_json', message: expect.stringMatching(why), cause: Buffer.from(data) });
-    }
-  });
-
-  it('are broken off by what is no UTF-8', async () => {
-    expect((await read([new Uint8Array([100, 97, 116, 97, 58, 0xff, 10, 10])])).broken).toMatchObject({ code: 'invalid_json' });
   });
 });
