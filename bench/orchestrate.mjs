@@ -22,6 +22,8 @@ const GOALS_ALONE = [['postgres', 'naive', 'p50', 'at most 1.5']];
 const GOALS = [
   ['postgres', 'naive', 'rate', 'at least 1.0'],
   ['embedded', 'postgres', 'rate', 'at least 0.5'],
+  ['postgres', 'unsigned', 'rate', 'at least 0.9'],
+  ['postgres', 'unsealed', 'rate', 'at least 0.9'],
 ];
 
 /** One measurement, with the CPU it cost on both sides. */

@@ -6,8 +6,15 @@ const SHORT = {
   'append.mjs': ['--rounds', '3'],
   'contention.mjs': ['--rounds', '2'],
   'sequence.mjs': ['--rounds', '2'],
+  'proofs.mjs': ['--leaves', '100000'],
   'orchestrate.mjs': ['--rounds', '3'],
+  'routing.mjs': [],
+  'plans.mjs': ['--rounds', '2', '--seconds', '1'],
   'trace.mjs': ['--rounds', '2', '--backlog', '10000'],
+  'protocols.mjs': ['--rounds', '3'],
+  'discovery.mjs': ['--agents', '300'],
+  'verify.mjs': ['--rounds', '2', '--events', '10000'],
+  'bundle.mjs': ['--rounds', '2', '--contracts', '2000'],
   'flat.mjs': ['--sizes', '1,10000', '--session', '1,1000'],
 };
 

@@ -56,6 +56,14 @@ export async function helper(script, args = {}, { execArgv = [] } = {}) {
   return { pid: child.pid, child, ready, ask };
 }
 
+/** An agent of examples/agents on a free port; resolves with its URL. */
+export async function example(name) {
+  const script = fileURLToPath(new URL(`../../examples/agents/${name}/agent.mjs`, import.meta.url));
+  const child = spawn(process.execPath, [script], { env: { PATH: process.env.PATH, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  atEnd(() => stop(child));
+  return within(child, name, (done) => child.stdout.on('data', (said) => done(/http:\S+/.exec(said)?.[0])));
+}
+
 /** The other side of `helper`: answers each message with what `work` returns. */
 export function serveParent(work) {
   process.on('message', ({ id, message }) => {
@@ -79,6 +87,7 @@ export async function orchestrator({ root }, env, execArgv = []) {
     NODE_ENV: 'production',
     ORCHESTRATOR_PORT: String(port),
     LOG_LEVEL: 'warn',
+    MASTER_KEY: '00'.repeat(32), // replicas of one database share it
     ...env,
   };
   const child = spawn(process.execPath, [...execArgv, resolve(root, 'dist/main.js')], { env: clean, stdio: ['ignore', 'ignore', 'pipe'] });

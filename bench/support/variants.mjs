@@ -9,6 +9,8 @@ export const MEANING = {
   bare: 'Fastify passes the call on, no record',
   naive: 'the same with one committed INSERT before and one after',
   postgres: 'the orchestrator on PostgreSQL',
+  unsigned: 'the same without tree and checkpoints',
+  unsealed: 'the same with MASTER_KEY=off',
   embedded: 'the orchestrator on the embedded database',
   replicas: 'two replicas on one PostgreSQL, clients split',
 };
@@ -38,7 +40,14 @@ export async function startVariant(name, { options, agent, directory, profile, d
   }
   const database = existing ?? (await freshDatabase(options));
   if (name === 'naive') return variant(name, [await plain({ agent, database: database.url })], database);
-  const env = { DATABASE_URL: database.url, AGENTS_FILE };
+  const unsigned = name === 'unsigned' && { CHECKPOINT_INTERVAL_MS: '0' };
+  const env = {
+    DATABASE_URL: database.url,
+    DATA_DIR: join(directory, 'keys'),
+    AGENTS_FILE,
+    ...unsigned,
+    ...(name === 'unsealed' && { MASTER_KEY: 'off' }),
+  };
   const replicas = [];
   for (let i = 0; i < (name === 'replicas' ? 2 : 1); i++) replicas.push(await orchestrator(options, env, execArgv));
   return variant(name, replicas, database);
