@@ -34,6 +34,22 @@ export function traceServer({ maxEvents = MAX_EVENTS, log = () => {} } = {}) {
     }
   };
 
+  /** A Trace that means it: what was erased at the source goes here too. Of a whole session not even its name is kept. */
+  const erase = (sid, { contracts, fields }) => {
+    const session = sessions.get(sid);
+    if (!session) return;
+    if (!Array.isArray(contracts)) {
+      sessions.delete(sid);
+      stored -= session.events.length;
+      return;
+    }
+    const names = { parameters: 'payload', result: 'result', error: 'error' };
+    const gone = Array.isArray(fields) ? fields.flatMap((field) => names[field] ?? []) : Object.values(names);
+    for (const { data } of session.events)
+      if (contracts.includes(data.contract_id))
+        for (const name of gone) if (name in data) Object.assign(data, { [name]: null, erased: true });
+  };
+
   const routes = [
     [
       'GET',
@@ -58,7 +74,9 @@ export function traceServer({ maxEvents = MAX_EVENTS, log = () => {} } = {}) {
       /^\/v1\/sessions\/([^/]+)\/events$/,
       (sid, { event_type, data }) => {
         if (typeof event_type !== 'string' || !isObject(data)) throw new Invalid('event_type must be text and data an object');
-        add(sid, touch(sid).events, { event_id: `evt_${++received}`, event_type, timestamp: new Date().toISOString(), data });
+        if (event_type === 'payload.erased') erase(sid, data);
+        if (event_type !== 'payload.erased' || sessions.has(sid))
+          add(sid, touch(sid).events, { event_id: `evt_${++received}`, event_type, timestamp: new Date().toISOString(), data });
         return { status: 'ok', message: `Event added to session ${sid}`, event_type };
       },
     ],

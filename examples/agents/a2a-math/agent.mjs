@@ -1,12 +1,15 @@
 // A math agent over A2A 1.0 and 0.3 (JSON-RPC), written with the protocol's own SDK. See README.md.
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { AgentCard, Message, Task } from '@a2a-js/sdk';
 import { AgentEvent, DefaultRequestHandler, InMemoryTaskStore } from '@a2a-js/sdk/server';
 import { agentCardHandler, jsonRpcHandler, UserBuilder } from '@a2a-js/sdk/server/express';
 import express from 'express';
 
-const port = Number(process.env.PORT ?? 8002);
-const url = `http://localhost:${port}/`;
+const app = express();
+const server = app.listen(Number(process.env.PORT ?? 8002), '127.0.0.1');
+await once(server, 'listening');
+const url = `http://localhost:${server.address().port}/`;
 
 const two = { type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'] };
 const number = { type: 'object', properties: { result: { type: 'number' } }, required: ['result'] };
@@ -53,8 +56,7 @@ const executor = {
 
 const requestHandler = new DefaultRequestHandler(card, new InMemoryTaskStore(), executor);
 const legacyCompat = { enabled: true };
-const app = express();
 app.use('/.well-known/agent-card.json', agentCardHandler({ agentCardProvider: requestHandler, legacyCompat }));
 app.use('/', jsonRpcHandler({ requestHandler, userBuilder: UserBuilder.noAuthentication, legacyCompat }));
-const server = app.listen(port, '127.0.0.1', () => console.log(`math agent at http://127.0.0.1:${server.address().port}`));
+console.log(`math agent at http://127.0.0.1:${server.address().port}`);
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(0));

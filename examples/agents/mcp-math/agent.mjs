@@ -1,4 +1,4 @@
-// A math agent as an MCP server. Over HTTP: node agent.mjs [port]. Over standard streams: node agent.mjs --stdio.
+// A math agent as an MCP server. Over HTTP: node agent.mjs (PORT=… for another port). Over standard streams: node agent.mjs --stdio.
 import { createServer } from 'node:http';
 import { localhostHostValidation, localhostOriginValidation, toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler, fromJsonSchema, McpServer } from '@modelcontextprotocol/server';
@@ -39,5 +39,5 @@ else {
     if (request.url !== '/mcp') response.writeHead(404).end();
     else if (hostAllowed(request, response) && originAllowed(request, response)) void handle(request, response);
   });
-  server.listen(Number(process.argv[2] ?? 9104), '127.0.0.1', () => console.log(`MCP at http://127.0.0.1:${server.address().port}/mcp`));
+  server.listen(Number(process.env.PORT ?? 9104), '127.0.0.1', () => console.log(`MCP at http://127.0.0.1:${server.address().port}/mcp`));
 }
