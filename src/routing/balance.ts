@@ -51,10 +51,11 @@ export function compare(balancing: Balancing, a: Place, b: Place): number {
 }
 
 /**
- * What others do is known late, and all of them know it: if each made up for all of it, together they would overshoot, over and over. With half
- * a share each, the difference they are wrong by at most halves from one time to the next.
+ * Each replica that levels its own calls levels the sum. What others do is known late, and all of them know it: if each made up for small
+ * differences, together they would overshoot, over and over. So only whole steps of it count, which is what keeps calls that hang elsewhere
+ * from drawing more.
  */
-const loadOf = ({ here, elsewhere, replicas }: Share['running']): number => here + elsewhere / (2 * Math.max(1, replicas));
+const loadOf = ({ here, elsewhere, replicas }: Share['running']): number => here + Math.floor(elsewhere / (4 * Math.max(1, replicas)));
 
 /** From 0 to 1. An agent that was never called is taken for quick and good: otherwise nobody would ever find out. */
 function scoreOf({ ways, running, capacity = USUAL_CAPACITY, health }: Share): number {

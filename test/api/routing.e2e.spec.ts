@@ -1,7 +1,7 @@
 /** Tasks that say in words what they want, without any language model. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { running, until } from '../support/orchestrator.js';
+import { running, settled, until } from '../support/orchestrator.js';
 import { anyPlace, scratchDirectory } from '../support/place.js';
 
 const RULES = {
@@ -83,6 +83,7 @@ describe('a task that says what it wants', () => {
   });
 
   it('can be asked about beforehand: the same decision, and nothing is recorded', async () => {
+    await settled(ao.db); // the list counts what is sequenced
     const { body: before } = await ao.get('/v1/contracts?limit=1');
     const { body } = await ao.post('/v1/route', { message: 'this in capital letters please' }).expect(200);
     expect(body).toMatchObject({
@@ -100,6 +101,7 @@ describe('a task that says what it wants', () => {
       error: expect.stringContaining('text'),
     });
     expect((await ao.post('/v1/route', { agent_id: 'nobody' }).expect(200)).body).toMatchObject({ agent_id: null, error_code: 'no_agent' });
+    await settled(ao.db);
     expect((await ao.get('/v1/contracts?limit=1')).body.total).toBe(before.total);
   });
 
