@@ -26,6 +26,14 @@ export function observe(watched: Watched): { state: HealthState; reason?: string
   return { state: 'available' };
 }
 
+/** Of all agents together. */
+export function systemHealth(states: readonly string[]) {
+  const total = states.length;
+  const unhealthy = states.filter((state) => state === 'offline' || state === 'error').length;
+  const all = unhealthy === 0 ? 'healthy' : unhealthy * 2 > total ? 'degraded' : 'warning';
+  return { healthy_agents: total - unhealthy, unhealthy_agents: unhealthy, total_agents: total, system_health: all } as const;
+}
+
 /** Those whose turn it is: who was never asked, then who was asked longest ago. However slow the others are, everybody has a turn. */
 export function longestUnasked(due: readonly { readonly agent: string; readonly checked_at: Date | null }[], most: number): string[] {
   const since = ({ checked_at }: (typeof due)[number]) => checked_at?.getTime() ?? 0;

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { GetAgentThen } from '../agents/agent-history.queries.js';
 import { type AgentState, isRegistered, statusOf } from '../agents/agent-state.js';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
+import { systemHealth } from '../agents/health.js';
 import { unknown } from '../agents/ownership.js';
 import { agentDurations, inFlight } from '../contracts/agent-metrics.postgres.js';
 import { agentTotals } from '../contracts/tallies.follower.js';
@@ -55,16 +56,7 @@ export class AgentsController {
   @Problems('ledger_unavailable')
   async agentsHealth(): Promise<z.output<typeof AgentsHealth>> {
     const agents = await this.shown.health();
-    const total = agents.length;
-    const unhealthy = agents.filter(({ state }) => state === 'offline' || state === 'error').length;
-    return {
-      healthy_agents: total - unhealthy,
-      unhealthy_agents: unhealthy,
-      total_agents: total,
-      system_health: unhealthy === 0 ? 'healthy' : unhealthy * 2 > total ? 'degraded' : 'warning',
-      agents,
-      total,
-    };
+    return { ...systemHealth(agents.map(({ state }) => state)), agents, total: agents.length };
   }
 
   @Get('agents/:id')

@@ -1,6 +1,6 @@
 import { unknownAgent } from '../../src/agents/agent-state.js';
 import { changes } from '../../src/agents/changes.js';
-import { afterCall, longestUnasked, observe, type Watched } from '../../src/agents/health.js';
+import { afterCall, longestUnasked, observe, systemHealth, type Watched } from '../../src/agents/health.js';
 import { mayRegister } from '../../src/agents/ownership.js';
 import { Registration, type Source } from '../../src/agents/registration.js';
 
@@ -57,6 +57,25 @@ describe('an agent’s health', () => {
 
 const described = (more: object = {}) =>
   Registration.parse({ agent_id: 'a', name: 'A', endpoint: 'http://127.0.0.1:1', capabilities: [{ name: 'x' }, { name: 'y' }], ...more });
+
+describe('the health of all agents together', () => {
+  it.each([
+    [[], 'healthy'],
+    [['available', 'busy', 'stopped'], 'healthy'],
+    [['available', 'offline'], 'warning'],
+    [['available', 'offline', 'error'], 'degraded'],
+    [['error'], 'degraded'],
+  ])('of %j is %s', (states, system_health) => {
+    const unhealthy_agents = states.filter((state) => ['offline', 'error'].includes(state)).length;
+    const total_agents = states.length;
+    expect(systemHealth(states)).toEqual({
+      healthy_agents: total_agents - unhealthy_agents,
+      unhealthy_agents,
+      total_agents,
+      system_health,
+    });
+  });
+});
 
 describe('two descriptions', () => {
   it('that are the same differ in nothing', () => {

@@ -6,19 +6,23 @@ describe('a MemAgent', () => {
   let server: Server;
   let answer: { status: number; headers: Record<string, string> };
   let client: MemAgentClient;
+  let url: string;
+  const heard: string[] = [];
   beforeAll(async () => {
     server = createServer((request, response) => {
+      heard.push(`${request.method} ${request.url}`);
       const well = request.url === '/v1/health';
       request.resume().on('end', () => response.writeHead(well ? 200 : answer.status, well ? {} : answer.headers).end('{}'));
     });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-    client = new MemAgentClient({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, compress: false });
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    client = new MemAgentClient({ url, compress: false });
   });
   afterAll(async () => {
     server.closeAllConnections();
     await new Promise((closed) => server.close(closed));
   });
-  const delivered = () => client.deliver({ session: 'session_s', intent: 'i', notes: ['n'] }, new AbortController().signal);
+  const delivered = (to = client) => to.deliver({ session: 'session_s', intent: 'i', notes: ['n'] }, new AbortController().signal);
 
   it.each([400, 404, 413, 422, 501])('that answers %i will never take this block', async (status) => {
     answer = { status, headers: {} };
@@ -44,5 +48,14 @@ describe('a MemAgent', () => {
     expect(until).toBeGreaterThan(30);
     expect(until).toBeLessThanOrEqual(60);
     expect(await asked('soon')).toBeUndefined();
+  });
+
+  it('is asked to compress by itself only where that is wanted', async () => {
+    answer = { status: 200, headers: {} };
+    heard.length = 0;
+    await expect(delivered()).resolves.toBe('delivered');
+    expect(heard.filter((line) => line.endsWith('/compress'))).toEqual([]);
+    await expect(delivered(new MemAgentClient({ url, compress: true }))).resolves.toBe('delivered');
+    expect(heard.at(-1)).toBe('POST /v1/session/session_s/compress');
   });
 });
