@@ -43,10 +43,13 @@ const idOf = (url: string) => new URL(url).hostname.replace('.example', '');
 
 describe('whoever is behind an address', () => {
   it('is told with what was left out there, and why', async () => {
-    const places = new Places({ agents: [discovered('a')], skipped: ['entry 2 names nobody'], elsewhere: many(1) }, () => ({
-      agents: [discovered('b')],
-      skipped: ['agent c: it has no descriptor'],
-    }));
+    const places = new Places(
+      { agents: [{ ...discovered('a'), protocol: 'told' }], skipped: ['entry 2 names nobody'], elsewhere: many(1) },
+      () => ({
+        agents: [discovered('b')],
+        skipped: ['agent c: it has no descriptor'],
+      }),
+    );
     const { agents, errors } = await find(places);
     expect(agents.map(({ description }) => description.agent_id)).toEqual(['a', 'b']);
     expect(errors).toEqual(['entry 2 names nobody', 'agent c: it has no descriptor']);

@@ -6,7 +6,7 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { Agent, buildConnector } from 'undici';
+import { Agent, buildConnector, Pool } from 'undici';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type Fetch, fetchOver, type Hearing } from './fetch.client.js';
 
@@ -25,7 +25,8 @@ const PRIVATE = blockList(
 /** To all addresses of a name together, and to one of them while there are others. */
 const CONNECT_MS = 5000;
 const ATTEMPT_MS = 1000;
-const KEEP_ALIVE_MS = 10_000;
+/** No time limit of their own: an agent may take ten minutes to answer, and whoever asks has set one. */
+const WITHOUT_LIMIT = { keepAliveTimeout: 10_000, headersTimeout: 0, bodyTimeout: 0 };
 
 /** Which networks beside the public ones may be reached: `loopback`, `private`, or ranges such as 10.1.0.0/16. */
 export class Outgoing {
@@ -65,8 +66,7 @@ export class Outgoing {
       if (isIP(hostname) && !this.allows(hostname)) return done(barred(hostname, [hostname]), null);
       connect({ ...options, hostname }, (error, socket) => (error ? done(inWords(error), null) : done(null, socket)));
     };
-    // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
-    this.dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, connect: this.connect });
+    this.dispatcher = new Agent({ ...WITHOUT_LIMIT, connect: this.connect });
   }
 
   /** Throws `address_refused` unless the address is http or https and leads where agents may live. */
@@ -77,6 +77,11 @@ export class Outgoing {
   /** `fetch` for SDKs: the way out as above, at most `maxBytes` of answer, no redirects. */
   fetch(maxBytes: number, hear: Hearing = {}): Fetch {
     return async (input, init = {}) => fetchOver(this.dispatcher, httpUrl(String(input)), { init, maxBytes, hear });
+  }
+
+  /** Connections to one server, for a client of its own: destroyed with it, whatever goes over them. */
+  poolTo(url: string): Pool {
+    return new Pool(new URL(url).origin, { ...WITHOUT_LIMIT, connect: this.connect });
   }
 
   close(): Promise<void> {
