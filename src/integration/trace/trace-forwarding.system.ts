@@ -23,7 +23,8 @@ import { TRACE, type TraceMessage } from './trace-message.js';
 
 const ENTRY = fileURLToPath(import.meta.url);
 const ROLE = 'agent-orchestrator forwarding to Trace';
-const LESS_URGENT = 10;
+/** The least there is: the thread that serves calls must not wait for a time slice of this one to end. */
+const LESS_URGENT = 19;
 /** One to read and to write down what became of it, one to renew the lease meanwhile. */
 const CONNECTIONS = 2;
 const REPORT_MS = 200;
