@@ -137,15 +137,15 @@ it('a list of addresses that never answer keeps neither the others nor the end o
   const silent = createHttpServer(({ url }) => void asked.add(url!));
   const { url } = await listening(silent);
   const at = url.replace('https', 'http');
-  const slow = await peer({ '/list': Array.from({ length: 64 }, (_, i) => `${at}/${i}`) }); // four times five seconds
+  const slow = await peer({ '/list': Array.from({ length: 160 }, (_, i) => `${at}/${i}`) }); // ten times five seconds
   const quick = await peer({ '/capabilities': capabilities('quick') });
   const place = await anyPlace();
   const server = await start(place, { AGENTS_FILE: await addresses([quick.url], [`${slow.url}/list`]), DISCOVERY_INTERVAL_SECONDS: '1' });
   try {
     await until('the list is being looked at', () => asked.size >= 16);
     const looks = quick.asked.length;
-    await until('the other was looked at twice', () => quick.asked.length > looks + 2, 8000);
-    expect(slow.asked.filter((path) => path === '/list')).toHaveLength(1); // still the first look
+    await until('the other was looked at twice', () => quick.asked.length > looks + 2, 20_000);
+    expect(asked.size).toBeLessThan(160); // the first look is not over
   } finally {
     const told = Date.now();
     await server.close();
