@@ -14,7 +14,11 @@ const VerifyBody = z
     session_id: SessionId.optional().describe('Only this session; without it the whole ledger'),
     from: z.int().min(0).optional().describe('Only events from this place in the global order on'),
     to: z.int().min(0).optional().describe('And up to this one'),
-    keys: z.array(z.string().max(500)).max(16).optional().describe('Verifier keys of the log, from somewhere else than the ledger'),
+    keys: z
+      .array(z.string().max(500))
+      .max(16)
+      .optional()
+      .describe('Verifier keys of the log or of witnesses, from somewhere else than the ledger'),
     known: z
       .array(z.strictObject({ note: z.string().max(65_536), from: z.string().max(1000) }))
       .max(16)

@@ -26,7 +26,7 @@ export function verifyLedgerCommand(terminal: Terminal): Command {
     .option('--tenant <id>', 'whose session (default: default)')
     .option('--from <idx>', 'only events from this place in the global order on', wholeNumber)
     .option('--to <idx>', 'and up to this one', wholeNumber)
-    .option('--key <vkey>', 'verifier key of the log, from somewhere else than the ledger; may be repeated', repeated, [])
+    .option('--key <vkey>', 'verifier key of the log or of a witness, from somewhere else than the ledger; may be repeated', repeated, [])
     .option('--known <file>', 'checkpoint of the log that was kept: the ledger must contain it; may be repeated', repeated, [])
     .option('--anchored', 'fail unless a key or a checkpoint from outside vouches for the ledger')
     .option('--threads <count>', 'threads that verify streams, on PostgreSQL (default: one for each core)', threads)
