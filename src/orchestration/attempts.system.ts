@@ -20,6 +20,8 @@ import { type Waiting, Waits } from './waits.system.js';
 interface Wanted extends Waiting {
   readonly parameters: Record<string, JsonValue>;
   readonly deadline: number;
+  /** In line for an agent that is busy the higher goes first. */
+  readonly priority?: number | undefined;
 }
 
 /** Somebody who does it, and has room for it. Whoever got the turn says when it is `done`. */
@@ -117,7 +119,7 @@ export class Attempts {
       if (!('busy' in found)) return found;
       const { busy } = found;
       const guard = this.guards.at(this.registry.get(idOf(busy)) ?? busy.agent);
-      const woken = await this.waits.wait(wanted, wanted.deadline, (wake) => guard.line(wake));
+      const woken = await this.waits.wait(wanted, wanted.deadline, (wake) => guard.line(wake, wanted.priority));
       if (woken === 'closing') throw shuttingDown();
       if (woken !== 'woken') return { choice: null, outcome: tooLate(wanted), passed: [passedOver(busy, 'busy')] };
       const turn = this.enter(busy, true);
