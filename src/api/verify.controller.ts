@@ -6,7 +6,7 @@ import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { NDJSON, ndjson } from './ndjson.stream.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
 const VerifyBody = z
@@ -14,7 +14,11 @@ const VerifyBody = z
     session_id: SessionId.optional().describe('Only this session; without it the whole ledger'),
     from: z.int().min(0).optional().describe('Only events from this place in the global order on'),
     to: z.int().min(0).optional().describe('And up to this one'),
-    keys: z.array(z.string().max(500)).max(16).optional().describe('Verifier keys of the log, from somewhere else than the ledger'),
+    keys: z
+      .array(z.string().max(500))
+      .max(16)
+      .optional()
+      .describe('Verifier keys of the log or of witnesses, from somewhere else than the ledger'),
     known: z
       .array(z.strictObject({ note: z.string().max(65_536), from: z.string().max(1000) }))
       .max(16)
@@ -45,7 +49,7 @@ export class VerifyController {
   })
   @ApiBody({ required: false })
   @ApiOkResponse({ description: 'Progress and verdict', content: { [NDJSON]: { schema: { type: 'string' } } } })
-  @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY)
   verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {
     const { session_id, from, to, ...outside } = body ?? {};
     const range = from === undefined && to === undefined ? undefined : { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };

@@ -10,7 +10,7 @@ import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
 import { dropNotes, noteErasures } from '../ledger/erase.postgres.js';
-import { membersOf } from '../ledger/erasure.js';
+import { membersOf, membersOfWhole } from '../ledger/erasure.js';
 import { keysOfStreams } from '../ledger/keys.postgres.js';
 import type { Draft, Members } from '../ledger/record.js';
 import { type Part, planOf } from './erase-plan.postgres.js';
@@ -87,12 +87,19 @@ export class EraseSessionHandler implements ICommandHandler<EraseSession> {
     if (row.stream !== found.stream) return this.whole(caller, request, row); // idleness had sealed it, and it went on
     const streams = streamsOf(row);
     const keys = await keysOfStreams(this.db, streams);
-    const erasures = await this.record(caller, request, { streams, members: [{ streams, ...(keys.length > 0 && { keys }) }] });
+    const erasures = await this.record(caller, request, { streams, members: membersOfWhole(streams, keys) });
+    const keys_destroyed = keys.map(({ key_id }) => key_id);
+    // Idleness had sealed it, and it went on before its name was gone: what has come since belongs to it, and goes too.
+    const now = await this.sessions.find(caller.tenant, request.session);
+    if (now?.earlier.includes(row.stream)) {
+      const more = await this.whole(caller, request, now);
+      return { ...more, erasures: [...erasures, ...more.erasures], keys_destroyed: [...keys_destroyed, ...more.keys_destroyed] };
+    }
     const [heads] = await this.db.query<{ n: number }>(
       'SELECT coalesce(sum(seq), 0)::bigint AS n FROM stream_head WHERE stream = ANY($1::text[])',
       [streams],
     );
-    return this.answer(request, { whole: true, erasures, events: heads!.n, memory_blocks: [], keys_destroyed: keys, left_of_tasks: [] });
+    return this.answer(request, { whole: true, erasures, events: heads!.n, memory_blocks: [], keys_destroyed, left_of_tasks: [] });
   }
 
   private async part(caller: EraseSession['caller'], request: EraseRequest, row: SessionRow): Promise<Erased> {

@@ -5,6 +5,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
+import { streamsToHold } from '../ledger/erasure.js';
 import { Erasures } from './erasures.worker.js';
 import { type Hold, SystemStream, standingHolds } from './system-stream.postgres.js';
 
@@ -41,7 +42,7 @@ export class PlaceHoldHandler implements ICommandHandler<PlaceHold> {
   async execute({ caller: { tenant, principal }, session, why }: PlaceHold): Promise<ShownHold> {
     const row = session === undefined ? null : await this.sessions.find(tenant, session);
     if (row === undefined) throw new OrchestratorError('not_found', `there is no session "${session}"`);
-    const streams = row && [...row.earlier, row.stream];
+    const streams = row && streamsToHold([...row.earlier, row.stream]);
     const draft = newDraft('hold.placed', streams ? { streams } : {}, { ...why, principal: principal ?? undefined });
     await this.system.append(tenant, [draft], async () => {
       // What is ordered to be erased already cannot be held: once that is carried out, the name of a session is gone with it.

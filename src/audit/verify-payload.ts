@@ -17,6 +17,7 @@ export interface PayloadFact {
 
 export interface Erasure {
   readonly event_id: string;
+  readonly stream: string;
   readonly record: Buffer;
   readonly hash: Buffer;
   readonly idx: number | null;
@@ -30,15 +31,21 @@ interface Missing {
   readonly digests: Set<string>;
   /** So many of them have a row all the same, which cannot be opened here; nobody knows which. */
   readonly unread: number;
+  /** It was looked what explains it, and nothing was found. */
+  sought?: true;
 }
 
 export interface PayloadState {
+  readonly erased: number;
   readonly missing: readonly { readonly id: string; readonly at: Place; readonly digests: readonly string[]; readonly unread: number }[];
   readonly victims: readonly (readonly [string, Place])[];
 }
 
 /** Victims of damage whose digest is remembered, so that a row which lost its event can be told by its event. */
 const REMEMBERED = 1000;
+/** So many events with missing payload wait before somebody looks what explains it, and so many of which nothing was found. */
+const AT_ONCE = 2000;
+const MOST_SOUGHT = 20_000;
 
 export class PayloadCheck {
   private readonly missing = new Map<string, Missing>();
@@ -46,6 +53,8 @@ export class PayloadCheck {
   private readonly streams = new Map<string, Set<string>>();
   private readonly victims = new Map<string, Place>();
   private erased = 0;
+  /** So many of `missing`. */
+  private sought = 0;
 
   constructor(private readonly report: Report) {}
 
@@ -97,23 +106,42 @@ export class PayloadCheck {
     );
   }
 
+  /** Much is missing of which it was not looked yet what explains it. */
+  get pressing(): boolean {
+    return this.missing.size >= this.sought + AT_ONCE;
+  }
+
+  /** Of more than is worth remembering it was looked in vain. */
+  get hopeless(): boolean {
+    return this.sought >= MOST_SOUGHT;
+  }
+
+  /** Ids of the events of which it is looked from here on what explains them. */
+  seek(): string[] {
+    const fresh = [...this.missing].filter(([, missing]) => !missing.sought);
+    for (const [, missing] of fresh) missing.sought = true;
+    this.sought = this.missing.size;
+    return fresh.map(([id]) => id);
+  }
+
   /** Tenants whose erasures might explain what is missing. */
-  unexplained(): string[] {
+  tenants(): string[] {
     return [...new Set([...this.missing.values()].map(({ at }) => tenantOf(at.stream ?? '')))];
   }
 
-  /** A payload.erased event; `idx` null while it waits for its place. Explains only what was there before it. */
-  erasure({ event_id, record, hash, idx, basis }: Erasure): void {
+  /** A payload.erased event; `idx` null while it waits for its place. Explains only what was there before it, of its own tenant. */
+  erasure({ event_id, stream, record, hash, idx, basis }: Erasure): void {
     const order = recordHash(record).equals(hash) ? readOrder(record) : null;
-    if (!order) return;
+    if (!order || !isSystem(stream)) return;
     const before = this.erased;
     const explain = (id: string, digest?: string) => {
       const missing = this.missing.get(id);
-      if (!missing || (idx !== null && missing.at.idx !== undefined && missing.at.idx >= idx)) return;
+      if (!missing || tenantOf(missing.at.stream ?? '') !== tenantOf(stream)) return;
+      if (idx !== null && missing.at.idx !== undefined && missing.at.idx >= idx) return;
       if (digest === undefined) missing.digests.clear();
       else if (!missing.digests.delete(digest)) return;
       if (missing.digests.size > missing.unread) return;
-      this.missing.delete(id);
+      this.drop(id, missing);
       this.erased += 1;
     };
     for (const stream of order.streams) for (const id of this.streams.get(stream) ?? []) explain(id);
@@ -122,26 +150,45 @@ export class PayloadCheck {
     if (this.erased > before) this.report.erased({ erasure: event_id, basis, events: this.erased - before });
   }
 
+  private drop(id: string, { at, sought }: Missing): void {
+    this.missing.delete(id);
+    if (sought) this.sought -= 1;
+    const own = this.streams.get(at.stream ?? '');
+    own?.delete(id);
+    if (own?.size === 0) this.streams.delete(at.stream ?? '');
+  }
+
   state(): PayloadState {
     const missing = [...this.missing].map(([id, { at, digests, unread }]) => ({ id, at, digests: [...digests], unread }));
-    return { missing, victims: [...this.victims] };
+    return { erased: this.erased, missing, victims: [...this.victims] };
   }
 
   /** Of streams that were walked elsewhere. */
-  absorb({ missing, victims }: PayloadState): void {
+  absorb({ erased, missing, victims }: PayloadState): void {
+    this.erased += erased;
     for (const { id, at, digests, unread } of missing) this.miss(id, { at, digests: new Set(digests), unread });
     for (const [digest, at] of victims) if (this.victims.size < REMEMBERED) this.victims.set(digest, at);
   }
 
-  end(): void {
+  /** Nothing explains it. */
+  giveUp(): void {
     for (const { at, digests, unread } of this.missing.values()) {
       const gone = digests.size - unread;
       const rows = gone === 1 ? '1 digest of the record has' : `${gone} digests of the record have`;
       this.report.incomplete('payload digests', at, `${rows} no row in payload, and no payload.erased names the event`);
     }
+    this.missing.clear();
+    this.streams.clear();
+    this.sought = 0;
+  }
+
+  end(): void {
+    this.giveUp();
     if (this.erased > 0) this.report.note('payload digests', `${this.erased} events erased and explained`);
   }
 }
+
+const isSystem = (stream: string): boolean => stream === `${tenantOf(stream)}/system`;
 
 export const tenantOf = (stream: string): string => stream.slice(0, Math.max(0, stream.indexOf('/')));
 

@@ -2,6 +2,7 @@
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Tx } from '../ledger/database.postgres.js';
 import type { Verification, VerifyProgress } from './verify.js';
+import { explainSome } from './verify-erasures.postgres.js';
 import { RangeWalk } from './verify-range.js';
 import { completed, eventsPlaced, inBounds, orderNow } from './verify-rows.postgres.js';
 
@@ -17,6 +18,7 @@ export async function* verifyRange(
   for (let rows = await eventsPlaced(db, from - 1, end - 1); rows.length > 0; rows = await eventsPlaced(db, rows.at(-1)!.idx, end - 1)) {
     for (const some of inBounds(rows)) {
       for (const event of await completed(db, some)) walk.event(event);
+      await explainSome(db, verification.payload);
       yield { done: verification.report.events, total: end - from };
     }
   }

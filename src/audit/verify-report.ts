@@ -25,6 +25,7 @@ export interface ReportState {
   readonly findings: readonly Finding[];
   readonly firsts: Readonly<Record<Severity, Finding | null>>;
   readonly open: Verdict['open'];
+  readonly gone: Verdict['erased'];
   readonly unknown: readonly (readonly [string, number])[];
 }
 
@@ -84,9 +85,13 @@ export class Report {
     else this.unsealed += 1;
   }
 
+  /** Several times of one erasure, if what it explains is far apart. */
   erased(one: Erased): void {
+    const { by } = this.gone;
     this.gone.events += one.events;
-    if (this.gone.by.length < KEPT_ERASED) this.gone.by.push(one);
+    const at = by.findIndex(({ erasure }) => erasure === one.erasure);
+    if (at >= 0) by[at] = { ...one, events: by[at]!.events + one.events };
+    else if (by.length < KEPT_ERASED) by.push(one);
   }
 
   verdict(scope: Verdict['scope']): Verdict {
@@ -116,8 +121,8 @@ export class Report {
 
   /** All that was found so far, as plain data that another report can absorb. */
   state(): ReportState {
-    const { events, streams, anchored, unsealed, tallies, findings, firsts, open, unknown } = this;
-    return { events, streams, anchored, unsealed, tallies, findings, firsts, open, unknown: [...unknown] };
+    const { events, streams, anchored, unsealed, tallies, findings, firsts, open, gone, unknown } = this;
+    return { events, streams, anchored, unsealed, tallies, findings, firsts, open, gone, unknown: [...unknown] };
   }
 
   /** What a report over other streams found. Both keep the order in which they are absorbed. */
@@ -136,6 +141,9 @@ export class Report {
     for (const severity of SEVERITIES) this.firsts[severity] ??= other.firsts[severity];
     this.open.count += other.open.count;
     this.open.first.push(...other.open.first.slice(0, KEPT_OPEN - this.open.first.length));
+    const told = other.gone.by.reduce((sum, { events }) => sum + events, 0);
+    for (const one of other.gone.by) this.erased(one);
+    this.gone.events += other.gone.events - told;
     for (const [name, count] of other.unknown) this.unknown.set(name, (this.unknown.get(name) ?? 0) + count);
   }
 

@@ -5,7 +5,6 @@
 import type { Tx } from '../ledger/database.postgres.js';
 import { payloadSize, payloadsNamed, payloadsOf } from '../ledger/payload.postgres.js';
 import type { EventFacts } from './verify.js';
-import { type Erasure, type PayloadFact, readDisclosure } from './verify-payload.js';
 import type { EventRow } from './verify-record.js';
 import type { LeafRow, OrderedLeaf } from './verify-sequence.js';
 import type { SessionFacts } from './verify-session.js';
@@ -15,7 +14,6 @@ const STREAMS = 1000;
 const EVENTS = 1000;
 const LEAVES = 2000;
 const SESSIONS = 500;
-const ERASURES = 500;
 const STRAYS = 10;
 
 export const LOWEST = '-9223372036854775808';
@@ -222,27 +220,4 @@ async function withFirsts(tx: Tx, rows: readonly SessionRow[]): Promise<SessionF
     name,
     streams: [...earlier, stream].map((one) => ({ stream: one, first: firsts.get(one) ?? null })),
   }));
-}
-
-/** The payload.erased events of a tenant, which stand in its system stream. */
-export async function erasuresAfter(tx: Tx, tenant: string, seq: string): Promise<{ erasures: Erasure[]; next: string | null }> {
-  const rows = await tx.named<Omit<Erasure, 'basis'> & { id: number; seq: string }>(
-    'verify_erasures',
-    `SELECT e.id, e.event_id, e.seq::text AS seq, e.record, e.hash, l.idx FROM event e LEFT JOIN leaf l ON l.event = e.id
-      WHERE e.stream = $1 AND e.seq > $2::bigint AND e.type = 'payload.erased' ORDER BY e.seq LIMIT ${ERASURES}`,
-    [`${tenant}/system`, seq],
-  );
-  const payloads = await payloadsNamed(
-    tx,
-    rows.map((row) => row.id),
-    'basis',
-  );
-  const erasures = rows.map((row) => ({ ...row, basis: basisOf(payloads.get(row.id)) }));
-  return { erasures, next: rows.length < ERASURES ? null : rows.at(-1)!.seq };
-}
-
-/** Why something was erased, as far as that can be read; what cannot is told where that event itself is checked. */
-function basisOf(rows: readonly PayloadFact[] = []): string | null {
-  const basis = rows[0] && !rows[0].sealed ? readDisclosure(rows[0].bytes)?.[2] : undefined;
-  return typeof basis === 'string' ? basis : null;
 }

@@ -4,7 +4,7 @@ import type { StoredCheckpoint, TreeNode } from './verify-tree.js';
 
 /** All that are kept, in the order of their size. */
 export async function signedCheckpoints(tx: Tx): Promise<StoredCheckpoint[]> {
-  return tx.query('SELECT origin, size, root, note FROM checkpoint ORDER BY size, signed_at');
+  return tx.query('SELECT origin, size, root, note, cosignatures FROM checkpoint ORDER BY size, signed_at');
 }
 
 /** Those of the nodes that the database has; the others can be worked out at any time. */

@@ -1,9 +1,9 @@
 /** The Merkle tree over all leaves, made anew, and whatever somebody said of it: nodes kept in the database, checkpoints signed or kept. */
 import { OrchestratorError } from '../kernel/errors.js';
-import { type Checkpoint, openCheckpoint, readCheckpoint } from '../ledger/checkpoint.js';
+import { type Checkpoint, type OpenedCheckpoint, openCheckpoint, readCheckpoint } from '../ledger/checkpoint.js';
 import { formatVerifierKey, parseNote, parseVerifierKey, signersOf, type VerifierKey } from '../ledger/note.js';
 import { TILE_WIDTH } from '../ledger/tiles.js';
-import { EMPTY_ROOT, nodeHash } from '../ledger/tree.js';
+import { Frontier } from './frontier.js';
 import { type Report, show } from './verify-report.js';
 
 /** A checkpoint in the database: the columns, and the note they were taken from. */
@@ -12,6 +12,8 @@ export interface StoredCheckpoint {
   readonly size: number;
   readonly root: Buffer;
   readonly note: string;
+  /** Signature lines of witnesses, which go below it. */
+  readonly cosignatures: string;
 }
 
 /** A checkpoint from outside: what it says, and where it was. */
@@ -32,30 +34,6 @@ const TILE_HEIGHT = Math.log2(TILE_WIDTH);
 const UNSIGNED_FOR = 120_000_000;
 const NOWHERE = { event_id: null, stream: null, seq: null };
 
-/** What a tree of any size grows from: the hashes of its whole subtrees, the largest first. */
-class Frontier {
-  private readonly heights: number[] = [];
-  private readonly hashes: Buffer[] = [];
-  size = 0;
-
-  /** `whole` is told of every subtree that is complete now. */
-  push(leaf: Buffer, whole: (height: number, hash: Buffer) => void): void {
-    let [hash, height] = [leaf, 0];
-    this.size += 1;
-    for (; this.heights.at(-1) === height; height += 1) {
-      this.heights.pop();
-      hash = nodeHash(this.hashes.pop()!, hash);
-      whole(height + 1, hash);
-    }
-    this.heights.push(height);
-    this.hashes.push(hash);
-  }
-
-  root(): Buffer {
-    return this.hashes.length === 0 ? EMPTY_ROOT : this.hashes.reduceRight((right, left) => nodeHash(left, right));
-  }
-}
-
 interface Claim {
   readonly size: number;
   readonly root: Buffer;
@@ -69,6 +47,8 @@ export class TreeCheck {
   private claims: Claim[] = [];
   private whole: TreeNode[] = [];
   private readonly keys: VerifierKey[];
+  /** Those of witnesses among them. Each vouches for the newest checkpoint it cosigned. */
+  private readonly witnesses: VerifierKey[];
   private signers: readonly VerifierKey[] = [];
   private stored = 0;
   /** Of the checkpoints that the leaves bear out: the newest in the database, and those from outside. */
@@ -83,7 +63,9 @@ export class TreeCheck {
     /** From outside. */
     vkeys: readonly string[] = [],
   ) {
-    this.keys = vkeys.map(parseVerifierKey);
+    const given = vkeys.map(parseVerifierKey);
+    this.keys = given.filter(({ kind }) => kind === 'signature');
+    this.witnesses = given.filter(({ kind }) => kind === 'cosignature');
   }
 
   /** `signers`: the keys the database names for the logs. */
@@ -92,6 +74,7 @@ export class TreeCheck {
     this.signers = keys;
     this.stored = checkpoints.length;
     const newest = checkpoints.at(-1);
+    const seen = new Set<string>();
     for (const checkpoint of checkpoints) {
       const { origin, size, root } = checkpoint;
       const what = `the checkpoint of ${origin} at ${size} leaves`;
@@ -107,14 +90,19 @@ export class TreeCheck {
         holds: () => {
           this.vouchedUpTo(size);
           if (checkpoint === newest) this.newest = checkpoint.note;
+          if (said?.signers.some((key) => this.witnesses.includes(key))) this.kept.push({ size, note: checkpoint.note });
         },
       });
+      for (const { id } of said?.signers ?? []) seen.add(id);
     }
+    for (const witness of this.witnesses)
+      if (!seen.has(witness.id))
+        this.report.incomplete('checkpoints', NOWHERE, `the ledger has no checkpoint that is cosigned by ${formatVerifierKey(witness)}`);
   }
 
-  private open({ note }: StoredCheckpoint, keys: readonly VerifierKey[], what: string): Checkpoint | null {
+  private open({ note, cosignatures }: StoredCheckpoint, keys: readonly VerifierKey[], what: string): OpenedCheckpoint | null {
     try {
-      return openCheckpoint(note, keys);
+      return openCheckpoint(note, keys) && openCheckpoint(note + cosignatures, [...this.witnesses, ...keys]);
     } catch (error) {
       this.report.invalid('checkpoints', NOWHERE, `${what}: ${(error as Error).message}`);
       return null;
@@ -130,7 +118,7 @@ export class TreeCheck {
 
   known(checkpoints: readonly KnownCheckpoint[]): void {
     for (const { note, from } of checkpoints) {
-      const { origin, size, root } = readKnown(note, from);
+      const { origin, size, root } = readKnown(note, from, [...this.keys, ...this.witnesses]);
       const what = `the checkpoint in ${from}, of ${origin} at ${size} leaves,`;
       this.report.count('known checkpoints');
       this.claims.push({
@@ -196,7 +184,8 @@ export class TreeCheck {
     if (this.stored === 0 && this.keys.length > 0)
       report.incomplete('checkpoints', NOWHERE, 'the ledger has no checkpoint, so none is signed by the key given');
     else if (this.stored === 0) report.notAsked('checkpoints', 'none was signed: whoever can write the database can recompute it');
-    else if (this.keys.length === 0) report.note('checkpoints', 'signed by keys the database names itself: give --key');
+    else if (this.keys.length + this.witnesses.length === 0)
+      report.note('checkpoints', 'signed by keys the database names itself: give --key');
     const since = tree.size - this.vouched;
     if (this.stored > 0 && since > 0)
       report.note('checkpoints', since === 1 ? '1 leaf since is signed by nobody' : `${since} leaves since are signed by nobody`);
@@ -223,9 +212,10 @@ function signersAmong(note: string, keys: readonly VerifierKey[]): VerifierKey[]
   }
 }
 
-function readKnown(note: string, from: string): Checkpoint {
+function readKnown(note: string, from: string, keys: readonly VerifierKey[]): Checkpoint {
   try {
     const known = readCheckpoint(note);
+    signersOf(parseNote(note), keys);
     if (known.size > 0n) return known;
   } catch (error) {
     throw new OrchestratorError('invalid_request', `${from}: ${(error as Error).message}`);

@@ -8,8 +8,8 @@
  *   together, and what it appended is immutable; so the events up to that seq, whenever they are read, must add up to exactly that head
  *   and exactly those open requests. What was appended since is left to the next audit.
  * - Every event that was seen is, in every later snapshot, either in `pending` or in `leaf`: both are read in one statement.
- * - Payload comes with its event and leaves only by an erasure, recorded in the transaction that deletes it. It is read after the event,
- *   and the erasures are read after everything else: what explains a missing row is there by then.
+ * - Payload comes with its event and leaves only by an erasure that was recorded before. It is read after the event, and the erasures are
+ *   read after it: what explains a missing row is there by then.
  * - An event may be recorded long after the time it bears. Who seems to wait too long for his leaf is looked at again at the end.
  * - Checkpoints are signed of leaves that are committed, and are read before the leaves are: no tree they name is larger than what follows.
  * - `sequencer` and the last idx are read in one snapshot, before the leaves up to that idx; the sequencer changes them together, and
@@ -27,12 +27,12 @@ import {
   type VerifyProgress,
   type VerifyScope,
 } from './verify.js';
+import { explain, explainSome } from './verify-erasures.postgres.js';
 import { verifyRange } from './verify-range.postgres.js';
 import {
   completed,
   countEvents,
   type EventCursor,
-  erasuresAfter,
   eventsAfter,
   factsOfStream,
   inBounds,
@@ -77,7 +77,7 @@ export async function* verifyLedger(db: Tx, scope: VerifyScope = {}, manner: Ver
   else if (scope.range) yield* verifyRange(db, verification, scope.range);
   else yield* verifyAll(db, verification, manner);
   await lookAgain(db, verification);
-  await explain(db, verification);
+  await explain(db, verification.payload);
   yield verification.verdict();
 }
 
@@ -90,6 +90,7 @@ async function* verifyAll(db: Tx, verification: Verification, { streams, begun, 
   for (let facts = await streamsAfter(db, after); facts.length > 0; facts = await streamsAfter(db, after)) {
     if (streams) {
       for (const state of await streams(facts)) verification.absorb(state);
+      await explainSome(db, verification.payload);
       yield progress();
     } else for await (const _ of walkStreams(db, verification, facts)) yield progress();
     after = facts.at(-1)!.stream;
@@ -146,6 +147,7 @@ async function* walk(db: Tx, verification: Verification, after: EventCursor, upT
         for (const event of page.value.slice(i, i + SLICE)) verification.event(event);
         await new Promise(setImmediate);
       }
+      await explainSome(db, verification.payload);
       yield verification.report.events;
     }
   } finally {
@@ -217,14 +219,4 @@ async function lookAgain(db: Tx, { sequence }: Verification): Promise<void> {
   if (late.length === 0) return;
   await new Promise((wake) => setTimeout(wake, SECOND_LOOK_MS));
   sequence.stillLate(await stillPending(db, late));
-}
-
-async function explain(db: Tx, { payload }: Verification): Promise<void> {
-  for (const tenant of payload.unexplained()) {
-    for (let after: string | null = LOWEST; after !== null; ) {
-      const { erasures, next }: Awaited<ReturnType<typeof erasuresAfter>> = await erasuresAfter(db, tenant, after);
-      for (const erasure of erasures) payload.erasure(erasure);
-      after = next;
-    }
-  }
 }

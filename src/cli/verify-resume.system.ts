@@ -3,7 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import type { VerifyStand } from '../audit/verify.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
 
-const FORMAT = 'agent-orchestrator verify 1';
+const FORMAT = 'agent-orchestrator verify 2';
 const SAVE_MS = 1000;
 
 export class VerifyResume {

@@ -70,14 +70,16 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
     key && `claim AS MATERIALIZED (SELECT * FROM ${key})`,
     keys &&
       'keyed AS (SELECT DISTINCT k.stream FROM claim k WHERE (SELECT true FROM idempotency i WHERE i.scope = k.scope AND i.key = k.key))',
-    name && `name AS MATERIALIZED (SELECT * FROM ${name})`,
-    // A name is free, or still belongs to the stream that idleness closed.
+    name && `name AS MATERIALIZED (SELECT * FROM ${name} ORDER BY tenant COLLATE "C", name COLLATE "C")`,
+    // A name is free, or still belongs to the stream that idleness closed. Without the look at that one's row, whose lock waits for an erasure under
+    // way, a name that was erased would be free for what goes on, and come back with the erased stream behind it. Row by row in the order of `name`:
+    // it is locked and written before the next is looked at.
     names &&
       `named AS (
         INSERT INTO session AS s (tenant, name, stream, earlier)
         SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
-         ${keys ? 'WHERE n.stream NOT IN (SELECT stream FROM keyed)' : ''}
-         ORDER BY n.tenant COLLATE "C", n.name COLLATE "C"
+         WHERE (n.previous = '' OR (SELECT true FROM session x WHERE x.tenant = n.tenant AND x.name = n.name FOR UPDATE))
+         ${keys ? 'AND n.stream NOT IN (SELECT stream FROM keyed)' : ''}
         ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
         RETURNING s.stream)`,
     // Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the look at stream_head refuses to create a stream that the

@@ -3,7 +3,6 @@
  * event, then the deletions, then the note that they are done. Without the event nothing is deleted; with it somebody finishes: the caller,
  * or whoever finds the open note (at the latest the next start). Everything here can be done again.
  */
-import { claimTurn } from './append.postgres.js';
 import type { Database, Tx } from './database.postgres.js';
 import { type ErasureOrder, readOrder } from './erasure.js';
 import { destroyKeys } from './keys.postgres.js';
@@ -103,9 +102,10 @@ export async function carryOut(db: Database, id: string): Promise<CarriedOut | u
   const order = event && readOrder(event.record);
   if (!order) return undefined;
   const streams = await db.transaction(async (tx) => {
+    // Until this commits nothing is appended to the session, and afterwards nothing that was made of what goes. Locked in the order of an append: its
+    // name, its streams.
     const own = await streamsOf(tx, order);
-    // Until this commits nothing is appended to the session, and afterwards nothing that was made of what goes.
-    for (const stream of own.toSorted()) await claimTurn(tx, stream);
+    await tx.query('SELECT 1 FROM stream_head WHERE stream = ANY($1::text[]) ORDER BY stream FOR UPDATE', [own]);
     await noteErased(tx, id, order);
     await forgetRequests(tx, order);
     if (order.events.length > 0) await eraseEvents(tx, order.events);
@@ -132,7 +132,7 @@ async function streamsOf(tx: Tx, { streams, events, disclosures }: ErasureOrder)
   ]);
   const own = [...new Set([...streams, ...named.map((row) => row.stream)])];
   const [session] = await tx.query<{ streams: string[] }>(
-    'SELECT earlier || stream AS streams FROM session WHERE stream = ANY($1::text[]) OR earlier && $1::text[]',
+    'SELECT earlier || stream AS streams FROM session WHERE stream = ANY($1::text[]) OR earlier && $1::text[] FOR UPDATE',
     [own],
   );
   return session?.streams ?? own;

@@ -51,6 +51,8 @@ export class ForwardRound<Message> {
     const cursor = events.at(-1)?.idx ?? lease.cursor;
     const ends = new Map(stuck.map((one) => [one.strand, one]));
     await this.db.transaction(async (tx) => {
+      // A cursor that a crash of the database loses means repeating, which is allowed; those who append need the disk more.
+      await tx.query('SET LOCAL synchronous_commit = off');
       for (const strand of strands) await this.settle(tx, strand, ends.get(strand));
       if (!(await moveLeasedCursor(tx, this.forwarder.name, { cursor, token: lease.token }))) throw new Error(LEASE_LOST);
     });

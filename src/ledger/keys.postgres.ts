@@ -1,6 +1,7 @@
 /** The table `payload_key`: the wrapped data keys of the streams, and which master keys wrap them. */
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Database, Tx } from './database.postgres.js';
+import type { StreamKeyId } from './erasure.js';
 import type { WrappedKey } from './keys.system.js';
 
 /** Part of the append statement: rows `f(key_id, stream, master, wrapped)` of streams that were won. */
@@ -25,12 +26,10 @@ export async function destroyKeys(tx: Tx, streams: readonly string[]): Promise<s
   return ids;
 }
 
-export async function keysOfStreams(tx: Tx, streams: readonly string[]): Promise<string[]> {
-  const rows = await tx.query<{ key_id: string }>(
-    'SELECT key_id FROM payload_key WHERE stream = ANY($1::text[]) AND wrapped IS NOT NULL ORDER BY key_id',
-    [streams],
-  );
-  return rows.map((row) => row.key_id);
+export async function keysOfStreams(tx: Tx, streams: readonly string[]): Promise<StreamKeyId[]> {
+  return tx.query('SELECT stream, key_id FROM payload_key WHERE stream = ANY($1::text[]) AND wrapped IS NOT NULL ORDER BY key_id', [
+    streams,
+  ]);
 }
 
 /**

@@ -20,6 +20,8 @@ import { type Waiting, Waits } from './waits.system.js';
 interface Wanted extends Waiting {
   readonly parameters: Record<string, JsonValue>;
   readonly deadline: number;
+  /** In line for an agent that is busy the higher goes first. */
+  readonly priority?: number | undefined;
 }
 
 /** Somebody who does it, and has room for it. Whoever got the turn says when it is `done`. */
@@ -128,7 +130,7 @@ export class Attempts {
       const { busy, passed } = found;
       const guards = busy.map((choice) => this.guards.at(this.registry.get(idOf(choice)) ?? choice.agent));
       const woken = await this.waits.wait(wanted, wanted.deadline, (wake) => {
-        const leaves = guards.map((guard) => guard.line(wake));
+        const leaves = guards.map((guard) => guard.line(wake, wanted.priority));
         return () => {
           for (const leave of leaves) leave();
         };

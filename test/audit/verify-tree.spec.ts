@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Report } from '../../src/audit/verify-report.js';
 import { type KnownCheckpoint, type StoredCheckpoint, TreeCheck, type TreeNode } from '../../src/audit/verify-tree.js';
-import { signCheckpoint } from '../../src/ledger/checkpoint.js';
+import { checkpointText, signCheckpoint } from '../../src/ledger/checkpoint.js';
 import { formatVerifierKey, signerKey, verifierOf } from '../../src/ledger/note.js';
+import { Witness } from '../support/witness.js';
 import { KEY, ORIGIN, rootOf, VKEY } from './paper-evidence.js';
 
 const AT = 1_790_000_000_000_000;
@@ -10,9 +11,14 @@ const stranger = signerKey(ORIGIN, Buffer.alloc(32, 8));
 
 const leaves = Array.from({ length: 600 }, () => randomBytes(32));
 
-function signed(size: number, { by = KEY, over = leaves } = {}): StoredCheckpoint {
+const witness = new Witness(signerKey('witness.example', Buffer.alloc(32, 5)), []);
+const WITNESS = formatVerifierKey(witness.key);
+
+function signed(size: number, { by = KEY, over = leaves, cosigned = false } = {}): StoredCheckpoint {
   const root = rootOf(over.slice(0, size));
-  return { origin: ORIGIN, size, root, note: signCheckpoint(ORIGIN, { size: BigInt(size), root }, [by]) };
+  const head = { size: BigInt(size), root };
+  const cosignatures = cosigned ? witness.cosign(checkpointText(ORIGIN, head)) : '';
+  return { origin: ORIGIN, size, root, note: signCheckpoint(ORIGIN, head, [by]), cosignatures };
 }
 
 interface Given {
@@ -125,9 +131,35 @@ describe('the tree', () => {
     expect(verdictOf({ stored: [{ ...signed(600), root: Buffer.alloc(32) }] })).toMatchObject({ verdict: 'invalid', found: 1 });
   });
 
+  it('is anchored by the key of a witness as by a checkpoint that was kept: up to what it cosigned, and by the key that signed that', () => {
+    const [cosigned, keys] = [signed(400, { cosigned: true }), [WITNESS]];
+    expect(verdictOf({ stored: [cosigned, signed(600)], keys })).toMatchObject({ verdict: 'valid', anchored: true });
+    expect(verdictOf({ stored: [cosigned], over: leaves.slice(0, 400), keys })).toMatchObject({ verdict: 'valid', anchored: true });
+    const signers = [VKEY, formatVerifierKey(verifierOf(stranger))];
+    const grown = { stored: [cosigned, signed(600, { by: stranger })], signers, keys };
+    expect(verdictOf(grown)).toMatchObject({ verdict: 'valid', anchored: false });
+    expect(verdictOf({ stored: [cosigned, signed(600)], keys, over: tampered.slice(0, 400) })).toMatchObject({ verdict: 'invalid' });
+  });
+
+  it('is incomplete where the witness whose key is given cosigned nothing, invalid where its cosignature is not good', () => {
+    const given = { stored: [signed(600)], keys: [WITNESS] };
+    expect(verdictOf(given)).toMatchObject({ verdict: 'incomplete', anchored: false, first: { check: 'checkpoints' } });
+    expect(verdictOf({ ...given, stored: [] })).toMatchObject({ verdict: 'incomplete', anchored: false });
+    const forged = { ...signed(600), cosignatures: signed(500, { cosigned: true }).cosignatures };
+    expect(verdictOf({ ...given, stored: [forged] })).toMatchObject({ verdict: 'invalid', anchored: false });
+  });
+
+  it('is not anchored by a witness that only the database names', () => {
+    const stored = [signed(600, { cosigned: true })];
+    expect(verdictOf({ stored, signers: [VKEY, WITNESS] })).toMatchObject({ verdict: 'valid', anchored: false });
+  });
+
   it('refuses what is no checkpoint, and that of an empty log, with the name it came under', () => {
     expect(() => verdictOf({ known: [{ from: 'notes.txt', note: 'hello' }] })).toThrow(/^notes\.txt: /);
     const empty = signCheckpoint(ORIGIN, { size: 0n, root: Buffer.alloc(32) }, [KEY]);
     expect(() => verdictOf({ known: [{ from: 'empty', note: empty }] })).toThrow(/empty log/);
+    const changed = [{ from: 'october', note: signed(400).note.replace('\n400\n', '\n401\n') }];
+    expect(() => verdictOf({ known: changed, keys: [VKEY] })).toThrow(/^october: .* is not good/);
+    expect(verdictOf({ known: changed })).toMatchObject({ verdict: 'diverged' });
   });
 });

@@ -1,12 +1,16 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readKeys } from '../../src/ledger/master-key.system.js';
+import { server as databaseServer } from '../support/databases.js';
 import { WHY } from '../support/erasing.js';
 import { running, start } from '../support/orchestrator.js';
 import { anyPlace, inspect, scratchDirectory } from '../support/place.js';
 import { runCommand } from '../support/process.js';
 
 jest.setTimeout(120_000);
+
+/** The embedded database has one process. */
+const itOnServer = databaseServer ? it : it.skip;
 
 describe('agent-orchestrator erase and hold', () => {
   const ao = running(anyPlace);
@@ -73,6 +77,31 @@ describe('agent-orchestrator keys', () => {
     });
     await place.drop();
   });
+
+  itOnServer(
+    'leaves both keys in the file where a process with the old one alone began meanwhile, and ends when that is gone',
+    async () => {
+      const place = await anyPlace();
+      const env = { ...place.settings, MASTER_KEY: '', MASTER_KEY_FILE: join(await scratchDirectory(), 'master.key') };
+      const server = await start({ ...place, settings: env });
+      await server.close();
+      await inspect(place, (db) =>
+        db.query(
+          `CREATE FUNCTION begin_meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO instance (owner, seen_at) VALUES ('meanwhile', clock_timestamp()) ON CONFLICT DO NOTHING; RETURN NULL; END $$;
+         CREATE TRIGGER begin_meanwhile AFTER UPDATE ON payload_key FOR EACH STATEMENT EXECUTE FUNCTION begin_meanwhile()`,
+        ),
+      );
+      const refused = await runCommand(['keys', 'rotate'], { env });
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('1 orchestrators use this ledger') });
+      expect(await readKeys(env.MASTER_KEY_FILE)).toHaveLength(2);
+
+      await inspect(place, (db) => db.query(`DROP TRIGGER begin_meanwhile ON payload_key; DELETE FROM instance WHERE owner = 'meanwhile'`));
+      expect(await runCommand(['keys', 'rotate'], { env })).toMatchObject({ code: 0 });
+      expect(await readKeys(env.MASTER_KEY_FILE)).toHaveLength(1);
+      await place.drop();
+    },
+  );
 
   it('keeps a key that a first start made where that start was broken off, and not one that does not fit the ledger', async () => {
     const place = await anyPlace();

@@ -6,6 +6,7 @@ import { disclosedValues, payloadsOf } from '../../src/ledger/payload.postgres.j
 import { describeEachDatabase } from '../support/databases.js';
 import {
   contractIntent,
+  idleSession,
   newStream,
   openingIntent,
   requestDraft,
@@ -123,6 +124,16 @@ describeEachDatabase('the appender', (open) => {
     const won = results.find((r) => !r.refusal) as { placed: { draft: { id: string } }[] };
     const [{ stream }] = (await db.query<{ stream: string }>(`SELECT stream FROM session WHERE name = 'one name'`)) as [{ stream: string }];
     await appender.append(responseIntent(stream, won.placed[0]!.draft.id));
+    await expectSound(db);
+  });
+
+  it('gives a name that was erased to nobody who would go on from the erased stream', async () => {
+    const closed = await idleSession(appender, 'erased');
+    await db.query(`DELETE FROM session WHERE name = 'erased'`);
+    expect(codes([await appender.append(openingIntent('erased', closed))])).toEqual(['renamed']);
+    expect(await db.query(`SELECT 1 FROM session WHERE name = 'erased'`)).toEqual([]);
+    await idleSession(appender, 'erased'); // it is free for what begins anew
+    expect(await db.query(`SELECT earlier FROM session WHERE name = 'erased'`)).toEqual([{ earlier: [] }]);
     await expectSound(db);
   });
 

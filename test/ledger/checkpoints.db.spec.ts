@@ -17,6 +17,7 @@ import { CheckpointSigner } from '../../src/ledger/signer.postgres.js';
 import { parseProof, verifyProof } from '../../src/ledger/tlog-proof.js';
 import { verifyConsistency } from '../../src/ledger/tree.js';
 import { describeEachDatabase, describeOnServer, openServerDatabase } from '../support/databases.js';
+import { failing } from '../support/erasing.js';
 import { contractIntent, newStream, runContract } from '../support/intents.js';
 import { until } from '../support/orchestrator.js';
 import { slowAppend } from '../support/slow-append.js';
@@ -240,6 +241,39 @@ describeEachDatabase('the log', (open) => {
     const again = await sign(signerOn(third, { kept, keys: [NEXT, KEY], wanted: NEXT.name }), third);
     expect(again).toEqual(refused(/00017.checkpoint says that example.com\/log\/2 was signed already, .* take another name/));
     await expectSound(third);
+  });
+
+  it.each([
+    ['DELETE', 'pending'],
+    ['INSERT', 'leaf'],
+    ['UPDATE', 'sequencer'],
+    ['INSERT', 'log'],
+    ['INSERT', 'tree_node'],
+    ['INSERT', 'log_key'],
+    ['UPDATE', 'log'],
+    ['INSERT', 'checkpoint'],
+  ] as const)('is left by who dies before the %s of %s so that the next one goes on', async (kind, table) => {
+    const { db } = await open();
+    const kept = await directory();
+    const appender = new Appender(db);
+    const append = (contracts: number) =>
+      Promise.all(Array.from({ length: contracts }, () => appender.append(contractIntent(newStream()))));
+    await append(130); // a whole tile, and a little
+    const mend = await failing(db, kind, table);
+    await new Sequencer(db).drain();
+    const outcome = await signerOn(db, { kept })
+      .sign(0)
+      .catch((error: Error) => error.message);
+    expect(outcome).toEqual(
+      typeof outcome === 'string' ? expect.stringContaining('the process died') : expect.objectContaining({ size: 0 }),
+    );
+    expect(await newestCheckpoint(db)).toBeNull();
+    await mend();
+    await append(1);
+    await new Sequencer(db).drain();
+    expect(await sign(signerOn(db, { kept }), db)).toEqual({ origin: ORIGIN, size: 262, now: true, wait: 0 });
+    expect((await new CheckpointDirectory(kept).newest(ORIGIN))!.note).toBe((await newestCheckpoint(db))!.note);
+    await expectSound(db);
   });
 
   it('thins out checkpoints older than an hour, but keeps the last of each hour and those that were cosigned', async () => {

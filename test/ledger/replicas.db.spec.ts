@@ -7,13 +7,27 @@ import { newDraft } from '../../src/ledger/draft.system.js';
 import { enrol } from '../../src/ledger/follow.postgres.js';
 import { FollowWorker } from '../../src/ledger/follow.worker.js';
 import { parkedStreams } from '../../src/ledger/park.postgres.js';
+import type { AppendResult } from '../../src/ledger/send.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { describeOnServer, openServerDatabase, type TestDatabase } from '../support/databases.js';
-import { contractIntent, newStream, openingIntent, requestDraft, requestIntent, responseIntent, runContract } from '../support/intents.js';
+import {
+  contractIntent,
+  idleSession,
+  newStream,
+  openingIntent,
+  requestDraft,
+  requestIntent,
+  responseIntent,
+  runContract,
+} from '../support/intents.js';
+import { until } from '../support/orchestrator.js';
 import { type BreakingProxy, openProxy } from '../support/proxy.js';
 import { expectSound } from '../support/sound.js';
 
 const codes = (results: { refusal?: { code: string } | undefined }[]) => results.map((r) => r.refusal?.code ?? 'appended');
+
+const isWaiting = async (db: Database) =>
+  (await db.query(`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)).length > 0;
 
 describeOnServer('replicas', () => {
   let database: TestDatabase;
@@ -69,6 +83,35 @@ describeOnServer('replicas', () => {
     const results = await Promise.all(replicas.map(({ appender }) => appender.append(openingIntent('shared'))));
     expect(codes(results).sort()).toEqual(['appended', 'renamed', 'renamed', 'renamed']);
     await expectSound(database.db, { open: 1 });
+  });
+
+  it('do not bring back a name whose erasure is under way', async () => {
+    const closed = await idleSession(replicas[0]!.appender, 'going');
+    let late: Promise<AppendResult> | undefined;
+    await replicas[1]!.db.transaction(async (tx) => {
+      await tx.query('DELETE FROM session WHERE stream = $1', [closed.stream]);
+      late = replicas[2]!.appender.append(openingIntent('going', closed));
+      await until('the append waits for it', () => isWaiting(database.db)); // its snapshot still has the name
+    });
+    expect(codes([await late!])).toEqual(['renamed']);
+    expect(await database.db.query('SELECT 1 FROM session')).toEqual([]);
+    await expectSound(database.db);
+  });
+
+  it('take the names of a batch in one order, so that two never wait for each other', async () => {
+    const [first, last] = [await idleSession(replicas[0]!.appender, 'a'), await idleSession(replicas[0]!.appender, 'b')];
+    const row = (name: string, wait = '') => `SELECT 1 FROM session WHERE name = '${name}' FOR UPDATE ${wait}`;
+    let both: Promise<AppendResult[]> | undefined;
+    await replicas[1]!.db.transaction(async (tx) => {
+      await tx.query(row('a'));
+      const { appender } = replicas[2]!;
+      both = Promise.all([appender.append(openingIntent('b', last)), appender.append(openingIntent('a', first))]);
+      await until('the batch waits for the first', () => isWaiting(database.db));
+      await replicas[3]!.db.query(row('b', 'NOWAIT'));
+    });
+    expect(codes(await both!)).toEqual(['appended', 'appended']);
+    expect(replicas[2]!.appender.status()).toMatchObject({ batches: 1, lost: 0 });
+    await expectSound(database.db, { open: 2 });
   });
 
   it('let one RESPONSE win when two are given at once', async () => {

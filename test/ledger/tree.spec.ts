@@ -127,15 +127,22 @@ const leaves = SIZES.map((i) => recordHash(Buffer.from(`leaf ${i}`)));
 const ofLeaves = over(leaves);
 const roots = [EMPTY_ROOT, ...SIZES.map((size) => mth(leaves.slice(0, size)))];
 
-/** Every bit of every hash that a verifier is given, flipped one by one. */
-function* flipped(hashes: readonly Buffer[]): Generator<Buffer[]> {
-  for (let h = 0; h < hashes.length; h++) {
-    for (let bit = 0; bit < 256; bit++) {
-      const copy = hashes.map((hash) => Buffer.from(hash));
-      copy[h]![bit >> 3]! ^= 1 << (bit & 7);
-      yield copy;
+/** Small trees have every shape there is; beyond them the edges of a power of two are where a proof changes its shape. */
+const EDGES = [33, 64, 65, 129];
+const everyNthBit = (size: number): number => (size <= 10 ? 1 : EDGES.includes(size) ? 8 : 256);
+
+/** Flips bits of every hash a verifier is given, one at a time and back again: it may hold with none of them. Which bits changes with `turn`. */
+function flipEach(hashes: readonly Buffer[], { size, turn }: { size: number; turn: number }, holds: () => boolean): number {
+  const every = everyNthBit(size);
+  let flips = 0;
+  for (const [h, hash] of hashes.entries()) {
+    for (let bit = (turn + h) % every; bit < 256; bit += every, flips++) {
+      hash[bit >> 3]! ^= 1 << (bit & 7);
+      if (holds()) throw new Error(`size ${size}, proof ${turn}: it holds with bit ${bit} of hash ${h} flipped`);
+      hash[bit >> 3]! ^= 1 << (bit & 7);
     }
   }
+  return flips;
 }
 
 describe('the tree of RFC 6962', () => {
@@ -193,20 +200,20 @@ describe('an inclusion proof', () => {
     expect(proofs).toBe((130 * 131) / 2);
   });
 
-  it('is refused with any single bit of leaf, path or root flipped', () => {
-    for (const [i, size] of [
-      [0, 1],
-      [0, 2],
-      [2, 3],
-      [64, 65],
-      [99, 130],
-    ] as const) {
-      const proof = { index: BigInt(i), size: BigInt(size) };
-      const path = hashesOf(inclusionRanges(proof.index, proof.size), ofLeaves);
-      for (const [leaf, root, ...rest] of flipped([leaves[i]!, roots[size]!, ...path])) {
-        expect(verifyInclusion({ ...proof, leaf: leaf!, root: root!, path: rest })).toBe(false);
+  it('is refused with a bit flipped: any to size 10, one of each byte of size 33, 64, 65 and 129, one of each hash of every size to 130', () => {
+    let [turn, flips] = [0, 0];
+    for (const size of SIZES) {
+      for (let i = 0; i < size; i++, turn++) {
+        const place = { index: BigInt(i), size: BigInt(size) };
+        const siblings = hashesOf(inclusionRanges(place.index, place.size), ofLeaves);
+        const hashes = [leaves[i]!, roots[size]!, ...siblings].map((hash) => Buffer.from(hash));
+        const [leaf, root, ...path] = hashes as [Buffer, Buffer, ...Buffer[]];
+        const proof = { ...place, leaf, root, path };
+        flips += flipEach(hashes, { size, turn }, () => verifyInclusion(proof));
+        if (!verifyInclusion(proof)) throw new Error(`leaf ${i} of ${size}`);
       }
     }
+    expect(flips).toBeGreaterThan(200_000);
   });
 
   it('is refused unless every hash has 32 bytes', () => {
@@ -252,20 +259,19 @@ describe('a consistency proof', () => {
     }
   });
 
-  it('is refused with any single bit of roots or path flipped', () => {
-    for (const [from, to] of [
-      [1, 2],
-      [3, 7],
-      [64, 65],
-      [64, 128],
-      [77, 130],
-    ] as const) {
-      const path = hashesOf(consistencyRanges(BigInt(from), BigInt(to)), ofLeaves);
-      for (const [fromRoot, toRoot, ...rest] of flipped([roots[from]!, roots[to]!, ...path])) {
-        const proof = { from: BigInt(from), to: BigInt(to), fromRoot: fromRoot!, toRoot: toRoot!, path: rest };
-        if (verifyConsistency(proof)) throw new Error(`from ${from} to ${to}`);
+  it('is refused with a bit of a root or the path flipped: as many of them as of an inclusion proof', () => {
+    let [turn, flips] = [0, 0];
+    for (const to of SIZES) {
+      for (let from = 1; from <= to; from++, turn++) {
+        const path = hashesOf(consistencyRanges(BigInt(from), BigInt(to)), ofLeaves);
+        const hashes = [roots[from]!, roots[to]!, ...path].map((hash) => Buffer.from(hash));
+        const [fromRoot, toRoot, ...rest] = hashes as [Buffer, Buffer, ...Buffer[]];
+        const proof = { from: BigInt(from), to: BigInt(to), fromRoot, toRoot, path: rest };
+        flips += flipEach(hashes, { size: to, turn }, () => verifyConsistency(proof));
+        if (!verifyConsistency(proof)) throw new Error(`from ${from} to ${to}`);
       }
     }
+    expect(flips).toBeGreaterThan(200_000);
   });
 
   it('never verifies for a tree whose beginning was changed, whoever makes the path', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ERROR_CODES } from '../../src/contracts/contract.js';
 import { isCanonical } from '../../src/kernel/canonical.js';
 import type { JsonValue } from '../../src/kernel/json.js';
-import { disclose, type Members, recordHash, stamp } from '../../src/ledger/record.js';
+import { disclose, disclosureDigest, type Members, recordHash, stamp } from '../../src/ledger/record.js';
 
 const page = readFileSync(join(__dirname, '../../docs/ledger.md'), 'utf8');
 const prose = page.replaceAll(/ +/g, ' ');
@@ -61,5 +61,21 @@ describe('docs/ledger.md', () => {
 
   it('lists every error code with its meaning', () => {
     for (const [code, meaning] of Object.entries(ERROR_CODES)) expect(prose).toContain(`| \`${code}\` | ${meaning} |`);
+  });
+});
+
+describe('the published examples of RFC 9901', () => {
+  it.each([
+    // 4.2.3: the digest of an object property and of an array element; 5.1: of the claims of the first example.
+    ['WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0', 'X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0'],
+    ['WyJsa2x4RjVqTVlsR1RQVW92TU5JdkNBIiwgIkZSIl0', 'w0I8EKcdCtUPkGCNUrfwVp2xEgNjtoIDlOxc9-PlOhs'],
+    ['WyIyR0xDNDJzS1F2ZUNmR2ZyeU5STjl3IiwgImdpdmVuX25hbWUiLCAiSm9obiJd', 'jsu9yVulwQQlhFlM_3JlzMaSFzglhQG0DpfayQwLUK4'],
+  ])('%s has the digest %s', (disclosure, digest) => {
+    expect(disclosureDigest(Buffer.from(disclosure, 'base64url'))).toBe(digest);
+  });
+
+  it('of the ways 4.2.1 gives to write one disclosure, ours is the one without spaces', () => {
+    const ours = disclose('_26bc4LT-ac6q2KI6cBW5es', 'family_name', 'Möbius').bytes.toString('base64url');
+    expect(ours).toBe('WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsImZhbWlseV9uYW1lIiwiTcO2Yml1cyJd');
   });
 });

@@ -42,6 +42,17 @@ export function openingIntent(name: string, after: { stream: string; seal: strin
   return { ...requestIntent(newStream()), opening };
 }
 
+/** A session of one contract that idleness has closed: what the next event under its name goes on from. */
+export async function idleSession(appender: Appender, name: string): Promise<{ stream: string; seal: string }> {
+  const opening = openingIntent(name);
+  const [request] = opening.drafts;
+  const seal = newDraft('session.closed', { reason: 'idle' });
+  const drafts = [request!, responseDraft(request!.id), seal];
+  const { refusal } = await appender.append({ ...opening, drafts });
+  if (refusal) throw new Error(`refused: ${refusal.code}`);
+  return { stream: opening.stream, seal: seal.id };
+}
+
 /** A REQUEST and, when it is committed, its RESPONSE; says how it went. */
 export async function runContract(appender: Appender, stream: string): Promise<AppendResult> {
   const request = requestDraft();

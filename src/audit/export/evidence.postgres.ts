@@ -13,8 +13,9 @@ import { eventById, type PlacedEvent, placedOfStream, sequencedAfter } from '../
 import { ledgerEnd } from '../../ledger/sequence.postgres.js';
 import { consistencyRanges, inclusionRanges, type Range } from '../../ledger/tree.js';
 import { hashesOf } from '../../ledger/tree.postgres.js';
+import { erasuresOfTenant } from '../verify-erasures.postgres.js';
 import { tenantOf } from '../verify-payload.js';
-import { erasuresAfter, factsOfStream, LOWEST, sessionNamed } from '../verify-rows.postgres.js';
+import { factsOfStream, sessionNamed } from '../verify-rows.postgres.js';
 import { type Evidence, type ExportRequest, erasedBy, membersOf, type Piece, type Scope } from './evidence.js';
 
 const PAGE = 500;
@@ -187,12 +188,8 @@ class Reading {
   }
 
   private async *erasures(tenant: string): AsyncGenerator<Evidence> {
-    for (let after: string | null = LOWEST; after !== null; ) {
-      const page: Awaited<ReturnType<typeof erasuresAfter>> = await erasuresAfter(this.source.db, tenant, after);
-      for (const { record } of page.erasures) {
-        if (erasedBy(record).some((erased) => this.lacking.has(erased))) yield* this.single(membersOf(record.toString('utf8')), true);
-      }
-      after = page.next;
+    for await (const { record } of erasuresOfTenant(this.source.db, tenant)) {
+      if (erasedBy(record).some((erased) => this.lacking.has(erased))) yield* this.single(membersOf(record.toString('utf8')), true);
     }
   }
 

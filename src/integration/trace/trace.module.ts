@@ -4,38 +4,28 @@ import { AuditTraceHandler, TraceCopy } from '../../audit/trace-audit.queries.js
 import type { Log } from '../../kernel/log.system.js';
 import { busyLoop } from '../../kernel/pressure.system.js';
 import { Database } from '../../ledger/database.postgres.js';
-import { FORWARD_DEFAULTS, ForwardWorker } from '../../ledger/forward.worker.js';
 import { Instance } from '../../ledger/instance.worker.js';
 import { Forwarding } from '../../ledger/ledger.module.js';
 import { Calls } from '../../orchestration/calls.system.js';
-import { TraceClient } from './trace.client.js';
-import { TraceForwarder } from './trace.follower.js';
-import type { TraceSettings } from './trace.settings.js';
 import { NoTrace, TraceReadBack } from './trace-copy.client.js';
+import { type ForwardingSettings, ForwardingThread, forwardingInPlace, hasThread, traceClient } from './trace-forwarding.system.js';
 
 /** Provides the Forwarding to Trace. */
 export const TRACE_FORWARDING = Symbol('Trace forwarding');
 
 @Module({})
 export class TraceModule {
-  static with(settings: TraceSettings, log: Log): DynamicModule {
-    const { TRACE_URL: url = 'off' } = settings;
-    const client = url === 'off' ? null : clientOf(url, settings);
+  static with(settings: ForwardingSettings, log: Log): DynamicModule {
+    const client = traceClient(settings); // of its own: to read back, past the breaker
     const forwarding = {
       provide: TRACE_FORWARDING,
       inject: [Database, Instance, Calls],
       useFactory: (db: Database, { owner }: Instance, calls: Calls) => {
         if (!client) return new Forwarding(null);
         const busy = busyLoop();
-        return new Forwarding(
-          new ForwardWorker(db, new TraceForwarder(client, log), owner, {
-            ...FORWARD_DEFAULTS,
-            begin: 'next', // what happened before leaves the house only when somebody asks for a replay
-            tries: settings.TRACE_TRIES,
-            pauseMs: { ...FORWARD_DEFAULTS.pauseMs, most: settings.TRACE_PAUSE_SECONDS * 1000 },
-            pressed: () => calls.count > 0 && busy(),
-          }),
-        );
+        const pressed = () => calls.count > 0 && busy();
+        if (hasThread(db)) return new Forwarding(new ForwardingThread(threadSettings(settings), owner, log, pressed));
+        return new Forwarding(forwardingInPlace(db, { settings, owner, log, pressed }));
       },
     };
     const copy = { provide: TraceCopy, useFactory: () => (client ? new TraceReadBack(client) : new NoTrace()) };
@@ -47,5 +37,8 @@ export class TraceModule {
   }
 }
 
-const clientOf = (url: string, { TRACE_TIMEOUT_SECONDS, TRACE_PAUSE_SECONDS }: TraceSettings) =>
-  new TraceClient({ url, timeoutMs: TRACE_TIMEOUT_SECONDS * 1000, longestPauseMs: TRACE_PAUSE_SECONDS * 1000 });
+/** What goes to another thread is copied: only what it needs, and nothing that cannot be. */
+const threadSettings = (all: ForwardingSettings): ForwardingSettings => {
+  const { DATABASE_URL, DATA_DIR, MASTER_KEY, MASTER_KEY_FILE, TRACE_URL, TRACE_TIMEOUT_SECONDS, TRACE_TRIES, TRACE_PAUSE_SECONDS } = all;
+  return { DATABASE_URL, DATA_DIR, MASTER_KEY, MASTER_KEY_FILE, TRACE_URL, TRACE_TIMEOUT_SECONDS, TRACE_TRIES, TRACE_PAUSE_SECONDS };
+};
