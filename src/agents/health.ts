@@ -27,11 +27,12 @@ export function observe(watched: Watched): { state: HealthState; reason?: string
 }
 
 /** Of all agents together. */
-export function systemHealth(states: readonly string[]) {
-  const total = states.length;
-  const unhealthy = states.filter((state) => state === 'offline' || state === 'error').length;
-  const all = unhealthy === 0 ? 'healthy' : unhealthy * 2 > total ? 'degraded' : 'warning';
-  return { healthy_agents: total - unhealthy, unhealthy_agents: unhealthy, total_agents: total, system_health: all } as const;
+export function systemHealth(agents: readonly { readonly agent_id: string; readonly state: string }[]) {
+  const well: string[] = [];
+  const ill: string[] = [];
+  for (const { agent_id, state } of agents) (state === 'offline' || state === 'error' ? ill : well).push(agent_id);
+  const all = ill.length === 0 ? 'healthy' : ill.length * 2 > agents.length ? 'degraded' : 'warning';
+  return { healthy_agents: well, unhealthy_agents: ill, total_agents: agents.length, system_health: all } as const;
 }
 
 /** Those whose turn it is: who was never asked, then who was asked longest ago. However slow the others are, everybody has a turn. */

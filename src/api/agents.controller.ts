@@ -56,7 +56,7 @@ export class AgentsController {
   @Problems('ledger_unavailable')
   async agentsHealth(): Promise<z.output<typeof AgentsHealth>> {
     const agents = await this.shown.health();
-    return { ...systemHealth(agents.map(({ state }) => state)), agents, total: agents.length };
+    return { ...systemHealth(agents), agents, total: agents.length };
   }
 
   @Get('agents/:id')

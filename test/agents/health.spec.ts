@@ -66,14 +66,11 @@ describe('the health of all agents together', () => {
     [['available', 'offline', 'error'], 'degraded'],
     [['error'], 'degraded'],
   ])('of %j is %s', (states, system_health) => {
-    const unhealthy_agents = states.filter((state) => ['offline', 'error'].includes(state)).length;
-    const total_agents = states.length;
-    expect(systemHealth(states)).toEqual({
-      healthy_agents: total_agents - unhealthy_agents,
-      unhealthy_agents,
-      total_agents,
-      system_health,
-    });
+    const agents = states.map((state, i) => ({ agent_id: `a${i}`, state }));
+    const [ill, well] = [true, false].map((bad) =>
+      agents.filter(({ state }) => ['offline', 'error'].includes(state) === bad).map(({ agent_id }) => agent_id),
+    );
+    expect(systemHealth(agents)).toEqual({ healthy_agents: well, unhealthy_agents: ill, total_agents: states.length, system_health });
   });
 });
 

@@ -8,6 +8,7 @@ import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector, Pool } from 'undici';
 import { OrchestratorError } from '../../kernel/errors.js';
+import { Credentials } from '../tokens/credentials.client.js';
 import { type Fetch, fetchOver, type Hearing } from './fetch.client.js';
 
 /** Cloud metadata (of Azure, Oracle and Alibaba at addresses of their own), link-local, multicast, "this network", broadcast: no agent lives there. */
@@ -41,6 +42,8 @@ export class Outgoing {
   constructor(
     networks: readonly string[],
     private readonly addressesOf: (name: string) => Promise<LookupAddress[]> = (name) => lookup(name, { all: true }),
+    /** What whoever asks has to show, by address. */
+    readonly credentials: Credentials = Credentials.none,
   ) {
     this.loopback = networks.includes('loopback');
     this.privately = networks.includes('private');
@@ -76,7 +79,10 @@ export class Outgoing {
 
   /** `fetch` for SDKs: the way out as above, at most `maxBytes` of answer, no redirects. */
   fetch(maxBytes: number, hear: Hearing = {}): Fetch {
-    return async (input, init = {}) => fetchOver(this.dispatcher, httpUrl(String(input)), { init, maxBytes, hear });
+    return async (input, init = {}) => {
+      const url = httpUrl(String(input));
+      return fetchOver(this.dispatcher, url, { init, credential: this.credentials.for(url), maxBytes, hear });
+    };
   }
 
   /** Connections to one server, for a client of its own: destroyed with it, whatever goes over them. */

@@ -3,9 +3,11 @@ import type { Dispatcher } from 'undici';
 import { type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../../kernel/json.js';
+import type { Credential } from '../../tokens/credentials.client.js';
 import { MAX_ANSWER_BYTES } from '../answer.js';
 import { type Exchange, exchange, type HttpAnswer, type HttpHead } from '../exchange.client.js';
 import { encoded, mediaType, reason, redirect } from '../http.client.js';
+import type { Outgoing } from '../outgoing.client.js';
 import { type EventFeed, eventFeed } from '../server-sent-events.js';
 
 /** Of one document that describes agents. Its schemas are compiled, at about a second for each 64 KiB. */
@@ -15,7 +17,7 @@ const MAX_HEALTH_BYTES = 64 * 1024;
 /** For a server to end a stream by itself after it said its last word. */
 const LINGER_MS = 1000;
 
-export type Request = Omit<Exchange, 'origin' | 'maxBytes' | 'onData' | 'headers' | 'body'> & {
+export type Request = Omit<Exchange, 'origin' | 'credential' | 'maxBytes' | 'onData' | 'headers' | 'body'> & {
   readonly headers?: Record<string, string>;
   readonly body?: JsonValue;
 };
@@ -27,18 +29,21 @@ export interface Document {
   readonly etag?: string;
 }
 
-/** At an address behind `dispatcher`, whose connections belong to whoever made it. */
 export class AcpServer {
   private readonly origin: string;
   private readonly path: string;
+  private readonly credential: Credential | undefined;
 
   constructor(
-    private readonly dispatcher: Dispatcher,
+    outgoing: Outgoing,
     base: string,
+    /** Its connections belong to whoever made it. */
+    private readonly dispatcher: Dispatcher = outgoing.dispatcher,
   ) {
     const url = new URL(base);
     this.origin = url.origin;
     this.path = url.pathname.replace(/\/$/, '');
+    this.credential = outgoing.credentials.for(url);
   }
 
   ask(request: Request, stop: Stop, maxBytes = MAX_ANSWER_BYTES): Promise<HttpAnswer> {
@@ -127,6 +132,7 @@ export class AcpServer {
     const json = body === undefined ? undefined : JSON.stringify(body);
     return {
       origin: this.origin,
+      credential: this.credential,
       method,
       path: this.path + path,
       headers: { accept: 'application/json', ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },

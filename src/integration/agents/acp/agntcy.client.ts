@@ -40,7 +40,7 @@ export class AgntcyProtocol implements AgentProtocol {
   async discover(url: string, { stop }: { stop: Stop }): Promise<Discovery | null> {
     await this.outgoing.check(url);
     const { base, agent } = addressOf(url);
-    const server = new AcpServer(this.outgoing.dispatcher, base);
+    const server = new AcpServer(this.outgoing, base);
     if (agent !== null) {
       const document = await server.document({ method: 'GET', path: `/agents/${agent}` }, stop);
       const found = FoundAgent.safeParse(document?.json).data;
@@ -76,7 +76,7 @@ class AgntcyClient extends AgentClient {
     super();
     const { base, agent } = addressOf(endpoint);
     this.pool = outgoing.poolTo(base);
-    this.server = new AcpServer(this.pool, base);
+    this.server = new AcpServer(outgoing, base, this.pool);
     this.agent = agent;
   }
 

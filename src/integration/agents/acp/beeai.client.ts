@@ -34,7 +34,7 @@ export class BeeAiProtocol implements AgentProtocol {
   async discover(url: string, { stop, etag }: { stop: Stop; etag?: string }): Promise<Discovery | 'unchanged' | null> {
     await this.outgoing.check(url);
     const { base, agent } = addressOf(url);
-    const server = new AcpServer(this.outgoing.dispatcher, base);
+    const server = new AcpServer(this.outgoing, base);
     if (agent !== null) {
       const manifest = await server.changed({ method: 'GET', path: `/agents/${agent}` }, etag, stop);
       if (manifest === null || manifest === 'unchanged') return manifest;
@@ -78,7 +78,7 @@ class BeeAiClient extends AgentClient {
     super();
     const { base, agent } = addressOf(endpoint);
     this.pool = outgoing.poolTo(base);
-    this.server = new AcpServer(this.pool, base);
+    this.server = new AcpServer(outgoing, base, this.pool);
     this.agent = agent ?? description.agent_id;
     this.several = description.capabilities.length > 1;
   }

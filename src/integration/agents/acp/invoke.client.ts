@@ -32,7 +32,7 @@ export class InvokeProtocol implements AgentProtocol {
   async discover(url: string, { stop, etag }: { stop: Stop; etag?: string }): Promise<Discovery | 'unchanged' | null> {
     await this.outgoing.check(url);
     const endpoint = endpointOf(url);
-    const server = new AcpServer(this.outgoing.dispatcher, endpoint);
+    const server = new AcpServer(this.outgoing, endpoint);
     const capabilities = await server.changed({ method: 'GET', path: '/capabilities' }, etag, stop);
     if (capabilities === 'unchanged') return capabilities;
     const said = Capabilities.safeParse(capabilities?.json);
@@ -62,7 +62,7 @@ class InvokeClient extends AgentClient {
   constructor(outgoing: Outgoing, endpoint: string, description: KnownDescription) {
     super();
     this.pool = outgoing.poolTo(endpointOf(endpoint));
-    this.server = new AcpServer(this.pool, endpointOf(endpoint));
+    this.server = new AcpServer(outgoing, endpointOf(endpoint), this.pool);
     this.several = description.capabilities.length > 1;
   }
 
