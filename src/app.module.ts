@@ -44,6 +44,7 @@ import { IntegrationModule } from './integration/integration.module.js';
 import type { AnthropicClassifier } from './integration/llm/anthropic-classifier.client.js';
 import type { MessagesSettings } from './integration/llm/messages.client.js';
 import { MEMAGENT_FORWARDING, MemAgentModule } from './integration/memagent/memagent.module.js';
+import { readCredentials } from './integration/tokens/credentials-file.system.js';
 import type { JwtVerifier } from './integration/tokens/jwt.client.js';
 import { TRACE_FORWARDING, TraceModule } from './integration/trace/trace.module.js';
 import { TRACE } from './integration/trace/trace-message.js';
@@ -131,7 +132,12 @@ export class AppModule {
         AnchorsModule.with(config),
         AgentRegistryModule.with(config, log),
         ContractManagerModule.with(config),
-        IntegrationModule.with(config.AGENTS_FILE, config.AGENT_NETWORKS, (message) => log.warn({}, message)),
+        IntegrationModule.with({
+          agentsFile: config.AGENTS_FILE,
+          networks: config.AGENT_NETWORKS,
+          credentials: await readCredentials(config.AGENT_CREDENTIALS_FILE),
+          log: (message) => log.warn({}, message),
+        }),
         MemoryModule.with(summarizer, config.MEMAGENT_URL !== 'off'),
         RoutingModule.with(config, classifier),
         AuditModule.with(config),

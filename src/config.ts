@@ -1,4 +1,6 @@
-/** The environment, read once into one frozen typed object. Nobody else looks at process.env. */
+/** The environment, read once into one frozen typed object. Nobody else reads settings there. */
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { z } from 'zod';
 import { AgentsSettings } from './agents/agents.settings.js';
 import { ApiSettings } from './api/api.settings.js';
@@ -41,6 +43,18 @@ const Settings = z.object({
 export const SETTING_NAMES = Object.keys(Settings.shape);
 
 export type Config = Readonly<z.output<typeof Settings> & { HOST: string }>;
+
+/** What stands in the file counts where the environment says nothing. */
+export function loadEnvFile(file = '.env'): void {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw new OrchestratorError('bad_configuration', `the settings in ${file} cannot be read: ${(error as Error).message}`);
+  }
+  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
+}
 
 const SECRET = /URL|SECRET|KEY|PASSWORD|TOKEN$/;
 

@@ -9,6 +9,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AgentSource, type ConfiguredAgent } from './agents/agent-source.js';
 import { ConfigureAgent } from './agents/agents.commands.js';
 import { DiscoveryWorker } from './agents/discovery.worker.js';
+import { refusalOf } from './api/broken-request.js';
 import { guardMethods } from './api/method.guard.js';
 import { serveApiDocs } from './api/openapi.system.js';
 import { invalidFields, MAX_BODY_BYTES, ProblemFilter } from './api/problem.filter.js';
@@ -32,6 +33,8 @@ import { Calls } from './orchestration/calls.system.js';
 /** Running calls get this long to finish when the process is told to stop; the rest of its ten seconds is for recording and closing. */
 const DRAIN_MS = 6000;
 const CLOSE_MS = 1000;
+/** A caller who has not sent all of his request by then holds a connection for nothing. */
+const RECEIVE_MS = 60_000;
 
 export const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url));
 
@@ -115,6 +118,11 @@ async function createApp(surroundings: Parameters<typeof AppModule.in>[0]): Prom
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 1500 },
     forceCloseConnections: 'idle',
+    requestTimeout: RECEIVE_MS,
+    clientErrorHandler: (error, socket) => {
+      if (!socket.writable || (error as NodeJS.ErrnoException).code === 'ECONNRESET') return void socket.destroy();
+      socket.end(refusalOf((error as NodeJS.ErrnoException).code));
+    },
     // A URL that cannot be decoded reaches neither hooks nor Nest.
     frameworkErrors: (error: Error, request: unknown, reply: unknown) => {
       watch(request as FastifyRequest, reply as FastifyReply);

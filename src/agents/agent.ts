@@ -60,6 +60,8 @@ export const Capability = z
     description: z.string().max(4000).default(''),
     input_schema: JsonSchema.optional(),
     output_schema: JsonSchema.optional(),
+    /** What it takes, in words for people, where there is no input_schema; nothing is held to it. */
+    parameters: z.record(z.string(), z.json()).optional(),
     tags: z.array(z.string().max(100)).max(50).optional(),
     examples: z.array(z.json()).max(50).optional(),
     /** To do it twice is the same as to do it once: it may be tried again when nobody knows whether it was done. */

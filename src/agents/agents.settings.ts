@@ -7,6 +7,8 @@ const NETWORKS = 'must be `public` or a list of loopback, private and ranges suc
 export const AgentsSettings = z.object({
   /** Agents and endpoints known at start. */
   AGENTS_FILE: z.string().min(1).default('./data/agents.json'),
+  /** Tokens for agents that want to know who calls. Unset: none are sent. */
+  AGENT_CREDENTIALS_FILE: z.string().min(1).optional(),
   /** Networks beside the public ones where agents may be whose address came from outside. */
   AGENT_NETWORKS: z
     .string()

@@ -56,10 +56,12 @@ export class AgentsController {
   async agentsHealth(): Promise<z.output<typeof AgentsHealth>> {
     const agents = await this.shown.health();
     const total = agents.length;
-    const unhealthy = agents.filter(({ state }) => state === 'offline' || state === 'error').length;
+    const ill = ({ state }: (typeof agents)[number]) => state === 'offline' || state === 'error';
+    const [healthy_agents, unhealthy_agents] = [agents.filter((agent) => !ill(agent)).map(idOf), agents.filter(ill).map(idOf)];
+    const unhealthy = unhealthy_agents.length;
     return {
-      healthy_agents: total - unhealthy,
-      unhealthy_agents: unhealthy,
+      healthy_agents,
+      unhealthy_agents,
       total_agents: total,
       system_health: unhealthy === 0 ? 'healthy' : unhealthy * 2 > total ? 'degraded' : 'warning',
       agents,
@@ -120,6 +122,8 @@ export class AgentsController {
     return { capabilities, total: capabilities.length };
   }
 }
+
+const idOf = ({ agent_id }: { agent_id: string }) => agent_id;
 
 function asItWas(state: AgentState, at: string): z.output<typeof AgentThen> {
   const { agent_id, seq, in_force, retired_at, health } = state;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Capability } from '../agents/agent.js';
 import { AgentLimits, Registration } from '../agents/registration.js';
 import { Hash, Json, Name, Time } from './words.schema.js';
 
@@ -14,6 +15,7 @@ const Offered = z
     description: z.string(),
     input_schema: JsonSchema.optional().describe('JSON Schema of `parameters`'),
     output_schema: JsonSchema.optional().describe('JSON Schema of `data`'),
+    parameters: JsonSchema.optional().describe('What it takes, in words for people; nothing is held to it'),
     tags: z.array(z.string()).optional(),
     examples: z.array(Json).optional().describe('Of `parameters`'),
     idempotent: z.boolean().optional().describe('To do it twice is the same as once: it is tried again after any failure of the agent'),
@@ -98,8 +100,8 @@ export const AgentsHealth = z
   .object({
     agents: z.array(Health.extend({ agent_id: z.string(), state: AgentStatus }).meta({ id: 'NamedAgentHealth' })),
     total: z.int(),
-    healthy_agents: z.int().min(0),
-    unhealthy_agents: z.int().min(0).describe('Offline, or in error'),
+    healthy_agents: z.array(z.string()).describe('Their ids'),
+    unhealthy_agents: z.array(z.string()).describe('Of those that are offline, or in error'),
     total_agents: z.int().min(0),
     system_health: z.enum(['healthy', 'warning', 'degraded']).describe('Nobody, some, more than half unhealthy'),
   })
@@ -121,8 +123,14 @@ export const AgentMetrics = z
   })
   .meta({ id: 'AgentMetrics' });
 
+/** A member with a typing error would be a schema that nothing is held to. */
+const capabilities = z.array(Capability.strict()).min(1).max(500);
+
 export const RegisterBody = Registration.partial()
-  .extend({ url: Registration.shape.endpoint.unwrap().optional().describe('Alone: who lives there is found out') })
+  .extend({
+    capabilities: capabilities.optional(),
+    url: Registration.shape.endpoint.unwrap().optional().describe('Alone: who lives there is found out'),
+  })
   .strict()
   .meta({
     id: 'RegisterBody',
@@ -138,7 +146,11 @@ export const RegisterBody = Registration.partial()
     },
   });
 
-export const ReplaceBody = Registration.required({ endpoint: true }).partial({ agent_id: true }).strict().meta({ id: 'ReplaceBody' });
+export const ReplaceBody = Registration.required({ endpoint: true })
+  .partial({ agent_id: true })
+  .extend({ capabilities })
+  .strict()
+  .meta({ id: 'ReplaceBody' });
 
 export const HeartbeatBody = z
   .strictObject({ lease_seconds: Registration.shape.lease_seconds.describe('From now; otherwise as it was registered') })

@@ -1,14 +1,6 @@
 import { z } from 'zod';
 import type { TokenChecks } from '../kernel/principal.js';
-import { flag } from '../kernel/setting.js';
-
-const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
-
-/** Keys fetched over plain HTTP could be anybody's. */
-const trustworthyUrl = z.url('must be a URL').refine((text) => {
-  const url = URL.parse(text);
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.includes(url.hostname));
-}, 'must be an https URL (http only on this machine)');
+import { flag, trustworthyUrl } from '../kernel/setting.js';
 
 export const AuthSettings = z.object({
   /** Whether every request must carry a bearer token. */
@@ -23,7 +15,7 @@ export const AuthSettings = z.object({
   /** What `aud` must name. */
   JWT_AUDIENCE: z.string().min(1).optional(),
   /** Where the issuer's keys are, for an issuer without metadata. */
-  JWT_JWKS_URL: trustworthyUrl.optional(),
+  JWT_JWKS_URL: trustworthyUrl().optional(),
 });
 
 export type AuthSettings = z.output<typeof AuthSettings>;
@@ -37,7 +29,7 @@ export function tokenChecks(settings: AuthSettings): TokenChecks | null {
   if (secret !== undefined) return { secret, issuer, audience };
   if (issuer === undefined || audience === undefined)
     throw new Error('REQUIRE_AUTH=true needs JWT_SECRET, or JWT_ISSUER and JWT_AUDIENCE, to check tokens with');
-  if (jwks === undefined && !trustworthyUrl.safeParse(issuer).success)
+  if (jwks === undefined && !trustworthyUrl().safeParse(issuer).success)
     throw new Error(
       `JWT_ISSUER=${issuer} must be an https URL (http only on this machine) so that its keys can be found, or set JWT_JWKS_URL`,
     );

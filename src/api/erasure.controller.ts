@@ -8,7 +8,7 @@ import { ListHolds, PlaceHold, ReleaseHold } from '../audit/holds.commands.js';
 import type { Caller } from '../kernel/principal.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { EraseBody, Erased, EraseQuery, Hold, HoldBody, HoldId, HoldReleased, Holds, ReleaseBody } from './erasure.schema.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
 @Controller('v1')
@@ -28,7 +28,7 @@ export class ErasureController {
       'Deletes the payload; the record stays, verifies, and says that it was erased and why. A whole session is closed and loses its name and its keys. Answered when it is done.',
   })
   @ApiOkResponse({ description: 'What was erased here, who is told, and what is out of reach', standardSchema: Erased })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'session_busy', 'legal_hold', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY, 'not_found', 'session_busy', 'legal_hold')
   @Problems('ledger_unavailable', 'overloaded')
   eraseSession(
     @Param('id', { schema: SessionId }) session: string,
@@ -56,15 +56,7 @@ export class ErasureController {
     description: 'Until it is released nothing of the session, or of the tenant, is erased, neither by request nor by age.',
   })
   @ApiOkResponse({ description: 'It stands', standardSchema: Hold })
-  @Problems(
-    'invalid_json',
-    'invalid_request',
-    'not_found',
-    'payload_too_large',
-    'unsupported_media_type',
-    'ledger_unavailable',
-    'overloaded',
-  )
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable', 'overloaded')
   placeHold(@Body({ schema: HoldBody }) body: z.output<typeof HoldBody>, @CurrentCaller() caller: Caller): Promise<z.output<typeof Hold>> {
     const { session_id: session, ...why } = body;
     return this.commands.execute(new PlaceHold(caller, session, why));
@@ -75,15 +67,7 @@ export class ErasureController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Release a legal hold' })
   @ApiOkResponse({ description: 'It stands no more', standardSchema: HoldReleased })
-  @Problems(
-    'invalid_json',
-    'invalid_request',
-    'not_found',
-    'payload_too_large',
-    'unsupported_media_type',
-    'ledger_unavailable',
-    'overloaded',
-  )
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable', 'overloaded')
   releaseHold(
     @Param('id', { schema: HoldId }) hold: string,
     @Body({ schema: ReleaseBody }) why: z.output<typeof ReleaseBody>,

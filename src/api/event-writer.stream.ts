@@ -6,6 +6,17 @@ const HEARTBEAT_MS = 15_000;
 /** What may wait for a reader who is too slow; beyond it what is only offered is left out. */
 const MOST_WAITING_BYTES = 256 * 1024;
 
+/** Whether an Accept header asks for events: by name, a wildcard does not. */
+export function wantsEvents(accept: string | undefined): boolean {
+  const ranges = (accept ?? '').split(',').map((range) =>
+    range
+      .trim()
+      .toLowerCase()
+      .split(/\s*;\s*/),
+  );
+  return ranges.some(([type, ...parameters]) => type === 'text/event-stream' && !parameters.some((p) => /^q=0(\.0*)?$/.test(p)));
+}
+
 /** Writes Server-Sent Events to one reader. */
 export class EventWriter {
   private readonly out = new Readable({ read() {} }).once('close', () => clearInterval(this.heartbeat));

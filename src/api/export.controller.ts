@@ -8,7 +8,7 @@ import { Database } from '../ledger/database.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { ExportBody } from './export.schema.js';
 import { NDJSON, ndjson } from './ndjson.stream.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { VERSION } from './version.js';
 
 /** What `agent-orchestrator export` makes bundles of when it asks a server: one piece of evidence a line. */
@@ -28,7 +28,7 @@ export class ExportController {
   })
   @ApiBody({ required: true })
   @ApiOkResponse({ description: 'Evidence', content: { [NDJSON]: { schema: { type: 'string' } } } })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'payload_too_large', 'unsupported_media_type', 'ledger_unavailable')
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable')
   async export(@Body({ schema: ExportBody }) body: z.output<typeof ExportBody>, @CurrentCaller() caller: Caller): Promise<StreamableFile> {
     const { only = null, prove_all: proveAll, known } = body;
     const request = { tenant: caller.tenant, what: whatOf(body), only, proveAll, known };

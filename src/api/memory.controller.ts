@@ -10,8 +10,9 @@ import type { Waiter } from '../memory/compressions.worker.js';
 import { GetMemory, ListMemory } from '../memory/memory.queries.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { eventStream, hungUp } from './compress.stream.js';
-import { CompressAnswer, CompressBody, CompressQuery, isBlockId, MemoryAnswer, MemoryQuery } from './memory.schema.js';
-import { Problems } from './problem.filter.js';
+import { wantsEvents } from './event-writer.stream.js';
+import { type CompressAnswer, CompressBody, CompressQuery, isBlockId, MemoryAnswer, MemoryQuery } from './memory.schema.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
 @Controller('v1')
@@ -31,8 +32,14 @@ export class MemoryController {
       'What came since its last memory block is summarised together with that block; nothing new, the same block again. With `Accept: text/event-stream` events ' +
       '`progress` tell how far it is, then `done` or `error` brings the answer. Who hangs up stops it.',
   })
-  @ApiOkResponse({ description: 'Its memory block', standardSchema: CompressAnswer })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'payload_too_large', 'unsupported_media_type', 'llm_unavailable')
+  @ApiOkResponse({
+    description: 'Its memory block',
+    content: {
+      'application/json': { schema: { $ref: '#/components/schemas/CompressAnswer' } },
+      'text/event-stream': { schema: { $ref: '#/components/schemas/CompressEvent' } },
+    },
+  })
+  @Problems(...BAD_BODY, 'not_found', 'llm_unavailable')
   @Problems('ledger_unavailable', 'overloaded', 'shutting_down')
   async compress(
     @Body({ schema: CompressBody }) body: z.output<typeof CompressBody>,
@@ -43,7 +50,7 @@ export class MemoryController {
     const { session_id: session } = body;
     const request = { session, intent: body.intent ?? null, requireModel: query.require === 'llm' };
     const run = (waiter: Waiter) => this.commands.execute(new Compress(caller, request, waiter));
-    if (!/\btext\/event-stream\b/.test(String(reply.request.headers.accept ?? ''))) {
+    if (!wantsEvents(reply.request.headers.accept)) {
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort(hungUp()));
       return answer(session, await run({ signal: gone.signal, report: () => undefined }));

@@ -66,6 +66,25 @@ export const CompressAnswer = z
   })
   .meta({ id: 'CompressAnswer' });
 
+/** What stands in `data` of each event, by its name. */
+export const CompressEvent = z
+  .discriminatedUnion('event', [
+    z.object({
+      event: z.literal('progress').describe('How far it is'),
+      data: z.object({
+        step: z.enum(['read', 'count', 'summarize', 'merge', 'record']),
+        done: z.int().min(0),
+        total: z.int().min(0),
+      }),
+    }),
+    z.object({ event: z.literal('done').describe('Last: what the call without events answers'), data: CompressAnswer }),
+    z.object({
+      event: z.literal('error').describe('Instead: its `status` is `error`, with the `code` of a problem'),
+      data: CompressAnswer,
+    }),
+  ])
+  .meta({ id: 'CompressEvent', description: 'One event of the stream: its name, and its data as JSON in one line' });
+
 export const MemoryAnswer = z
   .object({
     session_id: z.string(),

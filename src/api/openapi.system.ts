@@ -8,6 +8,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { CompressEvent } from './memory.schema.js';
 import { OrchestrateEvent } from './orchestrate.schema.js';
 import { PlanResult } from './plan.schema.js';
 import { Problem } from './problem.schema.js';
@@ -92,7 +93,8 @@ function apiDocument(app: NestFastifyApplication, version: string): OpenAPIObjec
     operationIdFactory,
     autoTagControllers: false,
   });
-  const schemas = { ...referred(Problem), ...referred(OrchestrateEvent), ...referred(PlanResult), ...document.components?.schemas };
+  const named = [Problem, OrchestrateEvent, CompressEvent, PlanResult].map(referred);
+  const schemas = Object.assign({}, ...named, document.components?.schemas);
   return { ...document, components: { ...document.components, schemas } };
 }
 

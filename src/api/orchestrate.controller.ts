@@ -11,9 +11,10 @@ import type { Follower } from '../orchestration/carrier.system.js';
 import { Orchestrate, type OrchestrateResult } from '../orchestration/orchestrate.commands.js';
 import { API_SETTINGS, type ApiSettings } from './api.settings.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
+import { wantsEvents } from './event-writer.stream.js';
 import { IdempotencyKey, type OrchestrateAnswer, OrchestrateBody, OrchestrateQuery } from './orchestrate.schema.js';
-import { followed, wantsEvents } from './orchestrate.stream.js';
-import { ProblemFilter, Problems } from './problem.filter.js';
+import { followed } from './orchestrate.stream.js';
+import { BAD_BODY, ProblemFilter, Problems } from './problem.filter.js';
 
 @Controller('v1')
 @ApiTags('orchestrate')
@@ -54,18 +55,7 @@ export class OrchestrateController {
       'text/event-stream': { schema: { $ref: '#/components/schemas/OrchestrateEvent' } },
     },
   })
-  @Problems(
-    'invalid_json',
-    'invalid_request',
-    'not_found',
-    'session_closed',
-    'key_conflict',
-    'key_in_flight',
-    'erased',
-    'payload_too_large',
-    'unsupported_media_type',
-    'llm_unavailable',
-  )
+  @Problems(...BAD_BODY, 'not_found', 'session_closed', 'key_conflict', 'key_in_flight', 'erased', 'llm_unavailable')
   @Problems('ledger_unavailable', 'overloaded', 'shutting_down')
   orchestrate(
     @Query({ schema: OrchestrateQuery }) { wait }: z.output<typeof OrchestrateQuery>,

@@ -19,6 +19,12 @@ export const OrchestrateBody = z
       .boolean()
       .optional()
       .describe('Where all who can do it are stopped: wait for one to be started, until the deadline, instead of ending `no_agent`'),
+    priority: z
+      .int()
+      .min(1)
+      .max(10)
+      .optional()
+      .describe('Of tasks that wait for the same busy agent the higher goes first, and of equals who came first; 1 unless given'),
     intent: z.string().max(4000).optional().describe('Why this is asked, in words; recorded, not sent to the agent'),
     replay_of: Ulid.optional().describe('The contract that is asked again; recorded, not sent to the agent'),
     timeout_seconds: z.number().positive().max(600).optional().describe('TASK_TIMEOUT_SECONDS unless given'),

@@ -11,17 +11,6 @@ import type { OrchestrateResult } from '../orchestration/orchestrate.commands.js
 import { EventWriter } from './event-writer.stream.js';
 import type { Problem } from './problem.schema.js';
 
-/** Whether an Accept header asks for events: by name, a wildcard does not. */
-export function wantsEvents(accept: string | undefined): boolean {
-  const ranges = (accept ?? '').split(',').map((range) =>
-    range
-      .trim()
-      .toLowerCase()
-      .split(/\s*;\s*/),
-  );
-  return ranges.some(([type, ...parameters]) => type === 'text/event-stream' && !parameters.some((p) => /^q=0(\.0*)?$/.test(p)));
-}
-
 /** Resolves when the first event is there, rejects with what `work` fails with before. Who hangs up on `response` stops the work. */
 export function followed(
   work: (follower: Follower) => Promise<OrchestrateResult>,

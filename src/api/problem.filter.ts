@@ -52,6 +52,9 @@ const STATUS: Record<ErrorCode, number> = {
 
 const PROBLEMS = Symbol('problems');
 
+/** Of a body, before anybody looks at what it asks for. */
+export const BAD_BODY = ['invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type'] as const;
+
 /** Documents the problems a route can answer with; used twice, it adds. Every route can also meet a bug of ours. */
 export function Problems(...more: ErrorCode[]): MethodDecorator {
   return (target, name, descriptor) => {

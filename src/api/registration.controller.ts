@@ -23,18 +23,9 @@ import {
   ReplaceBody,
 } from './agents.schema.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { invalidFields, Problems } from './problem.filter.js';
+import { BAD_BODY, invalidFields, Problems } from './problem.filter.js';
 
-const Changes = () =>
-  Problems(
-    'invalid_json',
-    'invalid_request',
-    'payload_too_large',
-    'unsupported_media_type',
-    'agent_conflict',
-    'ledger_unavailable',
-    'overloaded',
-  );
+const Changes = () => Problems(...BAD_BODY, 'agent_conflict', 'ledger_unavailable', 'overloaded');
 const Addresses = () => Problems('address_refused', 'agent_unreachable', 'agent_not_understood');
 
 @Controller('v1/agents')
@@ -96,7 +87,7 @@ export class RegistrationController {
   @Needs('agents:write')
   @ApiOperation({ summary: 'Retire an agent', description: 'It is offered no more. What it did, and what it was, stays on the record.' })
   @ApiOkResponse({ description: 'It has retired', standardSchema: AgentRetired })
-  @Problems('invalid_request', 'not_found', 'agent_conflict', 'ledger_unavailable', 'overloaded')
+  @Problems(...BAD_BODY, 'not_found', 'agent_conflict', 'ledger_unavailable', 'overloaded')
   async retireAgent(
     @Param('id', { schema: AgentIdParam }) id: string,
     @CurrentCaller() caller: Caller,
@@ -110,7 +101,7 @@ export class RegistrationController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Start an agent', description: 'It is asked again.' })
   @ApiOkResponse({ description: 'The agent', standardSchema: AgentDetail })
-  @Problems('invalid_request', 'not_found', 'ledger_unavailable', 'overloaded')
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable', 'overloaded')
   async startAgent(
     @Param('id', { schema: AgentIdParam }) id: string,
     @CurrentCaller() caller: Caller,
@@ -124,7 +115,7 @@ export class RegistrationController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Stop an agent', description: 'It finishes what it does and gets nothing new, also after a restart.' })
   @ApiOkResponse({ description: 'The agent', standardSchema: AgentDetail })
-  @Problems('invalid_request', 'not_found', 'ledger_unavailable', 'overloaded')
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable', 'overloaded')
   async stopAgent(
     @Param('id', { schema: AgentIdParam }) id: string,
     @CurrentCaller() caller: Caller,
@@ -138,7 +129,7 @@ export class RegistrationController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Say that an agent lives', description: 'Renews its lease. Without a lease it is only a sign of life.' })
   @ApiOkResponse({ description: 'Until when it is good', standardSchema: HeartbeatTaken })
-  @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type', 'not_found', 'ledger_unavailable')
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable')
   async heartbeat(
     @Param('id', { schema: AgentIdParam }) id: string,
     @Body({ schema: HeartbeatBody }) { lease_seconds }: z.output<typeof HeartbeatBody>,
@@ -157,15 +148,7 @@ export class RegistrationController {
     description: 'Those agents were discovered at, or one of them. A bad one does not keep the others from it.',
   })
   @ApiOkResponse({ description: 'Who is there', standardSchema: Refreshed })
-  @Problems(
-    'invalid_json',
-    'invalid_request',
-    'payload_too_large',
-    'unsupported_media_type',
-    'not_found',
-    'ledger_unavailable',
-    'overloaded',
-  )
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable', 'overloaded')
   async refreshAgents(@Body({ schema: RefreshBody }) { url }: z.output<typeof RefreshBody>): Promise<z.output<typeof Refreshed>> {
     const looked = await this.commands.execute(new RefreshAgents(url));
     return { looked, total: looked.length };

@@ -16,7 +16,7 @@ import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { NDJSON, ndjson } from './ndjson.stream.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { ReplayDecisionsBody, ReplayRecordBody, ReplaySessionBody, ReplayViewsBody } from './replay.schema.js';
 
 const HOW =
@@ -27,7 +27,7 @@ const Replays = (summary: string, description: string, items: string) =>
     HttpCode(200),
     ApiOperation({ summary, description: `${description}\n\n${HOW}` }),
     ApiOkResponse({ description: items, content: { [NDJSON]: { schema: { type: 'string' } } } }),
-    Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type'),
+    Problems(...BAD_BODY),
   );
 
 @Controller('v1/replay')

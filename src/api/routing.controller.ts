@@ -11,7 +11,7 @@ import { Router } from '../routing/router.system.js';
 import { API_SETTINGS, type ApiSettings } from './api.settings.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { ContractId } from './contracts.schema.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { Explanation, RouteAnswer, RouteBody } from './routing.schema.js';
 
 @Controller('v1')
@@ -33,7 +33,7 @@ export class RoutingController {
       'would be asked there, unless `strategy` is `simple`.',
   })
   @ApiOkResponse({ description: 'The decision', standardSchema: RouteAnswer })
-  @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type', 'ledger_unavailable')
+  @Problems(...BAD_BODY, 'ledger_unavailable')
   async route(
     @Body({ schema: RouteBody }) body: z.output<typeof RouteBody>,
     @CurrentCaller() caller: Caller,

@@ -6,7 +6,7 @@ import { CloseSession } from '../contracts/contracts.commands.js';
 import { GetSession, ListSessions } from '../contracts/sessions.queries.js';
 import type { Caller } from '../kernel/principal.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { CloseQuery, SessionClosed, SessionItem, SessionsPage, SessionsQuery } from './sessions.schema.js';
 import { SessionId } from './words.schema.js';
 
@@ -47,7 +47,7 @@ export class SessionsController {
     description: 'Seals its stream: the record of the seal names the last event and its hash. Afterwards the session takes no more work.',
   })
   @ApiOkResponse({ description: 'It is closed', standardSchema: SessionClosed })
-  @Problems('invalid_request', 'not_found', 'session_busy', 'session_closed', 'ledger_unavailable', 'overloaded')
+  @Problems(...BAD_BODY, 'not_found', 'session_busy', 'session_closed', 'ledger_unavailable', 'overloaded')
   closeSession(
     @Param('id', { schema: SessionId }) session: string,
     @Query({ schema: CloseQuery }) { cancel }: z.output<typeof CloseQuery>,

@@ -6,7 +6,7 @@ import type { Caller } from '../kernel/principal.js';
 import { CancelTask } from '../orchestration/cancel-task.commands.js';
 import { GetTask } from '../orchestration/tasks.queries.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { TaskId, TaskTree } from './tasks.schema.js';
 
 @Controller('v1/tasks')
@@ -39,7 +39,7 @@ export class TasksController {
       'seconds for that, and answers with the task as it then stands. Of a task that has ended it changes nothing.',
   })
   @ApiOkResponse({ description: 'The task', standardSchema: TaskTree })
-  @Problems('invalid_request', 'not_found', 'ledger_unavailable')
+  @Problems(...BAD_BODY, 'not_found', 'ledger_unavailable')
   cancelTask(@Param('id', { schema: TaskId }) id: string, @CurrentCaller() caller: Caller): Promise<z.output<typeof TaskTree>> {
     return this.commands.execute(new CancelTask(caller.tenant, id));
   }

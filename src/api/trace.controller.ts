@@ -14,7 +14,7 @@ import { followers } from '../ledger/follow.postgres.js';
 import { parkedStreams } from '../ledger/park.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { integrationStatus } from './integration-status.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { ReplayBody, Replayed, Retried, RetryParkedBody, TraceAuditBody, TraceAuditResult, TraceStatus } from './trace.schema.js';
 
 const TRACE = 'trace';
@@ -60,7 +60,7 @@ export class TraceController {
   @ApiOperation({ summary: 'Try parked sessions again', description: 'Whoever forwards tries them next, each from the event it waits at.' })
   @ApiBody({ required: false })
   @ApiOkResponse({ description: 'They are tried now', standardSchema: Retried })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY, 'not_found')
   @Problems('integration_off', 'ledger_unavailable')
   async retryParked(
     @Body({ schema: RetryParkedBody }) body: z.output<typeof RetryParkedBody>,
@@ -76,7 +76,7 @@ export class TraceController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Send to Trace again', description: 'Safe: the events have the ids they had, and Trace dedupes by them.' })
   @ApiOkResponse({ description: 'It begins now', standardSchema: Replayed })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY, 'not_found')
   @Problems('integration_off', 'ledger_unavailable')
   async replay(
     @Body({ schema: ReplayBody }) { session_id: session, from }: z.output<typeof ReplayBody>,
@@ -94,7 +94,7 @@ export class TraceController {
     description: 'Reads the session back from Trace and names what is missing, repeated, different or unknown.',
   })
   @ApiOkResponse({ description: 'What was found', standardSchema: TraceAuditResult })
-  @Problems('invalid_json', 'invalid_request', 'not_found', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY, 'not_found')
   @Problems('integration_off', 'integration_unavailable', 'ledger_unavailable')
   async auditTrace(
     @Body({ schema: TraceAuditBody }) { session_id }: z.output<typeof TraceAuditBody>,

@@ -6,7 +6,7 @@ import type { Caller } from '../kernel/principal.js';
 import { Database } from '../ledger/database.postgres.js';
 import { CurrentCaller, Needs } from './auth.guard.js';
 import { NDJSON, ndjson } from './ndjson.stream.js';
-import { Problems } from './problem.filter.js';
+import { BAD_BODY, Problems } from './problem.filter.js';
 import { SessionId } from './words.schema.js';
 
 const VerifyBody = z
@@ -49,7 +49,7 @@ export class VerifyController {
   })
   @ApiBody({ required: false })
   @ApiOkResponse({ description: 'Progress and verdict', content: { [NDJSON]: { schema: { type: 'string' } } } })
-  @Problems('invalid_json', 'invalid_request', 'payload_too_large', 'unsupported_media_type')
+  @Problems(...BAD_BODY)
   verify(@Body({ schema: VerifyBody }) body: z.output<typeof VerifyBody>, @CurrentCaller() caller: Caller): StreamableFile {
     const { session_id, from, to, ...outside } = body ?? {};
     const range = from === undefined && to === undefined ? undefined : { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };

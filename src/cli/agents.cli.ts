@@ -10,6 +10,8 @@ interface Options extends ConnectOptions {
   readonly at?: string;
 }
 
+const EXIT_CODES = 'Exit codes: 0 done · 1 usage, not reachable, or refused';
+
 const HELP = `${WHERE_IT_LOOKS}
 Examples:
   agent-orchestrator agents
@@ -18,12 +20,12 @@ Examples:
   agent-orchestrator agents stop greeter
   agent-orchestrator agents list --json | jq -r '.agents[] | select(.status == "offline") | .agent_id'
 
-Exit codes: 0 done · 1 usage, not reachable, or refused`;
+${EXIT_CODES}`;
 
 export function agentsCommand(terminal: Terminal): Command {
   const agents = new Command('agents').description('list agents, add them by address, see how they are, stop, start and remove them');
   for (const command of [list, add, show, refresh, turn('stop'), turn('start'), remove]) {
-    const made = connecting(command(terminal)).option('--json', 'print what the API answers');
+    const made = connecting(command(terminal)).option('--json', 'print what the API answers').addHelpText('after', `\n${EXIT_CODES}`);
     agents.addCommand(made.copyInheritedSettings(agents), { isDefault: made.name() === 'list' });
   }
   return agents.addHelpText('after', HELP);

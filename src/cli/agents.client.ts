@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import type { OrchestratorClient } from './orchestrator.client.js';
 import { AgentsPage, ListedAgent, Looked, RegisteredAgents, RetiredAgent, ShownAgent } from './orchestrator.schema.js';
 
-const READ_MS = 30_000;
 /** Every address agents were discovered at may take its five seconds, sixteen at a time. */
 const REFRESH_MS = 330_000;
 
@@ -13,12 +12,12 @@ export class AgentsClient {
   constructor(private readonly orchestrator: OrchestratorClient) {}
 
   list(): Promise<z.output<typeof AgentsPage>> {
-    return this.orchestrator.ask('v1/agents', AgentsPage, { method: 'GET', milliseconds: READ_MS });
+    return this.orchestrator.ask('v1/agents', AgentsPage, { method: 'GET' });
   }
 
   show(id: string, at?: string): Promise<z.output<typeof ShownAgent>> {
     const when = at === undefined ? '' : `?at=${encodeURIComponent(at)}`;
-    return this.orchestrator.ask(`${pathOf(id)}${when}`, ShownAgent, { method: 'GET', milliseconds: READ_MS });
+    return this.orchestrator.ask(`${pathOf(id)}${when}`, ShownAgent, { method: 'GET' });
   }
 
   register(body: { url: string }): Promise<z.output<typeof RegisteredAgents>> {
@@ -31,10 +30,10 @@ export class AgentsClient {
   }
 
   turn(id: string, what: 'start' | 'stop'): Promise<ListedAgent> {
-    return this.orchestrator.ask(`${pathOf(id)}/${what}`, ListedAgent, { method: 'POST', milliseconds: READ_MS });
+    return this.orchestrator.ask(`${pathOf(id)}/${what}`, ListedAgent, { method: 'POST' });
   }
 
   retire(id: string): Promise<z.output<typeof RetiredAgent>> {
-    return this.orchestrator.ask(pathOf(id), RetiredAgent, { method: 'DELETE', milliseconds: READ_MS });
+    return this.orchestrator.ask(pathOf(id), RetiredAgent, { method: 'DELETE' });
   }
 }

@@ -1,12 +1,13 @@
 /** `agent-orchestrator contracts`: what was asked of whom in a session, and how it ended; with --follow as it happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { OrchestratorError } from '../kernel/errors.js';
 import { printable, printableJson } from '../kernel/printable.js';
 import { coloursOf, type Terminal } from '../kernel/terminal.system.js';
 import { type ConnectOptions, connect, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
 import { ContractsTable } from './contracts-table.cli.js';
 import { treesOf } from './contracts-tree.cli.js';
+import { wholeNumber } from './option-values.cli.js';
 import type { ContractHalf } from './orchestrator.schema.js';
 import type { SessionTail } from './session-tail.client.js';
 
@@ -33,7 +34,7 @@ export function contractsCommand(terminal: Terminal): Command {
     .option(
       '-n, --limit <count>',
       'only the newest; with --follow, as many of those that are there already; with --tree, so many tasks',
-      count,
+      wholeNumber,
     )
     .addOption(new Option('--tree', 'draw each task with its steps and attempts').conflicts(['follow', 'full', 'json']))
     .option('--full', 'show parameters and results too')
@@ -58,11 +59,6 @@ Examples:
   agent-orchestrator contracts first --tree --limit 1
 
 Exit codes: 0 shown, or following was ended by Ctrl-C · 5 there is no such session · 1 usage, not reachable, or refused`;
-
-function count(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number.');
-}
 
 /** Writes as it comes: a long session need not fit into memory. */
 class Told {

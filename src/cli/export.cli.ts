@@ -7,7 +7,8 @@ import { OrchestratorError } from '../kernel/errors.js';
 import { printable, printableJson } from '../kernel/printable.js';
 import type { Terminal } from '../kernel/terminal.system.js';
 import type { Database } from '../ledger/database.postgres.js';
-import { repeated, serverNamed } from './ledger.cli.js';
+import { serverNamed } from './ledger.cli.js';
+import { repeated } from './option-values.cli.js';
 import type { OrchestratorClient } from './orchestrator.client.js';
 import { readLedger, type Said } from './read-ledger.system.js';
 

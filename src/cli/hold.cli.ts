@@ -26,12 +26,10 @@ const Hold = z.looseObject({
 const Holds = z.looseObject({ holds: z.array(Hold) });
 const Released = z.looseObject({ hold_id: z.string(), released_at: z.string() });
 
-const ASK_MS = 30_000;
-
 export function holdCommand(terminal: Terminal): Command {
   const command = new Command('hold').description('place, list and release legal holds: what they cover is not erased');
   const ask = async <T extends z.ZodType>(options: Options, path: string, schema: T, call: Pick<Call, 'method' | 'body'>) =>
-    (await connect(options, terminal)).ask(path, schema, { ...call, milliseconds: ASK_MS });
+    (await connect(options, terminal)).ask(path, schema, call);
   const say = (options: Options, answer: unknown, text: string) =>
     void terminal.stdout.write(`${options.json ? printableJson(answer) : printable(text)}\n`);
   const why = (sub: Command) =>

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { type Config, readConfig } from '../config.js';
 import type { Terminal } from '../kernel/terminal.system.js';
+import { repeated, wholeNumber } from './option-values.cli.js';
 
 interface Options {
   readonly session?: string;
@@ -23,8 +24,8 @@ export function verifyLedgerCommand(terminal: Terminal): Command {
     .description('re-derive every hash, link, place, pairing, digest and head of the ledger, and its tree, from its bytes')
     .option('-s, --session <id>', 'only this session')
     .option('--tenant <id>', 'whose session (default: default)')
-    .option('--from <idx>', 'only events from this place in the global order on', whole)
-    .option('--to <idx>', 'and up to this one', whole)
+    .option('--from <idx>', 'only events from this place in the global order on', wholeNumber)
+    .option('--to <idx>', 'and up to this one', wholeNumber)
     .option('--key <vkey>', 'verifier key of the log or of a witness, from somewhere else than the ledger; may be repeated', repeated, [])
     .option('--known <file>', 'checkpoint of the log that was kept: the ledger must contain it; may be repeated', repeated, [])
     .option('--anchored', 'fail unless a key or a checkpoint from outside vouches for the ledger')
@@ -46,11 +47,6 @@ export function verifyLedgerCommand(terminal: Terminal): Command {
     });
 }
 
-function whole(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number, 0 or above.');
-}
-
 function threads(text: string): number {
   if (/^[1-9]\d?$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number from 1 to 99.');
@@ -59,8 +55,6 @@ function threads(text: string): number {
 /** Whoever names a database means that one. */
 export const serverNamed = ({ DATABASE_URL, ORCHESTRATOR_URL }: Config): string | undefined =>
   DATABASE_URL === undefined ? ORCHESTRATOR_URL : undefined;
-
-export const repeated = (text: string, before: readonly string[]): string[] => [...before, text];
 
 const VERIFY_HELP = `
 Reads the database itself (DATABASE_URL, else the embedded one in DATA_DIR) and changes nothing, not even the schema. A server is asked

@@ -8,8 +8,6 @@ import { coloursOf, type Terminal } from '../kernel/terminal.system.js';
 import { type ConnectOptions, connect, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
 import { LogStatus } from './orchestrator.schema.js';
 
-const READ_MS = 30_000;
-
 interface StatusOptions extends ConnectOptions {
   readonly json?: boolean;
 }
@@ -42,7 +40,7 @@ const status = (terminal: Terminal) =>
   connecting(new Command('status'))
     .description('name, size, keys and anchors; what stands against signing')
     .action(async (options: StatusOptions) => {
-      const answer = await (await connect(options, terminal)).ask('v1/log', LogStatus, { method: 'GET', milliseconds: READ_MS });
+      const answer = await (await connect(options, terminal)).ask('v1/log', LogStatus, { method: 'GET' });
       terminal.stdout.write(`${options.json ? printableJson(answer) : render(answer, terminal)}\n`);
     })
     .addHelpText('after', `${WHERE_IT_LOOKS}\nExit codes: 0 shown · 1 usage, not reachable, or refused`);

@@ -23,6 +23,7 @@ interface Options extends ConnectOptions {
   readonly intent?: string;
   readonly timeout?: number;
   readonly queue?: boolean;
+  readonly priority?: number;
   readonly key?: string;
   readonly json?: boolean;
   readonly stream?: boolean;
@@ -42,6 +43,7 @@ export function orchestrateCommand(terminal: Terminal & { readonly stdin: Input 
     .option('--context <json>', 'context for the agent, written like --parameters')
     .option('--intent <text>', 'why, for the record')
     .option('--timeout <seconds>', 'how long the agent may take, up to 600', seconds)
+    .option('--priority <1-10>', 'how urgent: of tasks that wait for the same busy agent the higher goes first', priority)
     .option('--queue', 'while all who can do it are stopped, wait for one to be started')
     .option('--key <text>', 'Idempotency-Key: the same key and task give the recorded answer again, never a second call')
     .option('--stream', 'show what the agent tells while it works; Ctrl-C cancels the task')
@@ -70,6 +72,11 @@ function seconds(text: string): number {
   throw new InvalidArgumentError('It must be a number of seconds, above 0 and up to 600.');
 }
 
+function priority(text: string): number {
+  if (/^([1-9]|10)$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1 to 10.');
+}
+
 async function orchestrate(words: string[], options: Options, terminal: Terminal & { readonly stdin: Input }): Promise<number> {
   const { session, capability, agent, message, intent, timeout, key } = options;
   if (capability === undefined && agent === undefined && message === undefined)
@@ -85,6 +92,7 @@ async function orchestrate(words: string[], options: Options, terminal: Terminal
     intent,
     timeout_seconds: timeout,
     queue: options.queue,
+    priority: options.priority,
   };
   const client = await connect(options, terminal);
   const since = performance.now();

@@ -5,12 +5,9 @@ import type { z } from 'zod';
 import { type ErrorCode, OrchestratorError } from '../kernel/errors.js';
 import { parseJsonBytes } from '../kernel/json.js';
 import { Answer, ContractsPage, Health, Problem, type TaskEvent } from './orchestrator.schema.js';
-import { taskEvents } from './task-events.client.js';
+import { MAX_ANSWER_BYTES, MAX_DEPTH } from './server-events.js';
+import { taskEvents } from './task-events.js';
 
-/** A page may hold a hundred contracts of several megabytes each; whoever asks for less gets less. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-/** JSON of callers and agents is 64 levels deep at most; the answer wraps it. */
-const MAX_DEPTH = 80;
 const READ_MS = 30_000;
 /** The server itself waits up to a minute for Trace. */
 const READ_BACK_MS = 90_000;
@@ -50,7 +47,8 @@ export interface Call {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
   readonly key?: string | undefined;
-  readonly milliseconds: number;
+  /** How long is waited for the answer, half a minute unless told. */
+  readonly milliseconds?: number;
   readonly signal?: AbortSignal | undefined;
   readonly accept?: string;
   /** What it means when the connection is lost before the answer. */
@@ -77,7 +75,7 @@ export class OrchestratorClient {
       const response = await this.send('v1/orchestrate', call);
       const streams = /^text\/event-stream\b/.test(String(response.headers['content-type']));
       if (response.statusCode !== 200 || !streams) throw this.refusal(response, await bounded(response.body));
-      for await (const told of taskEvents(response.body, { maxBytes: MAX_ANSWER_BYTES, maxDepth: MAX_DEPTH })) {
+      for await (const told of taskEvents(response.body)) {
         if (told.event === 'error') throw this.problem(told.data, { status: told.data.status ?? 503 }, own.lost);
         yield told;
         if (told.event === 'result') return;
@@ -90,16 +88,16 @@ export class OrchestratorClient {
 
   contracts(query: ContractsQuery, signal?: AbortSignal): Promise<ContractsPage> {
     const named = new URLSearchParams(JSON.parse(JSON.stringify(query)) as Record<string, string>); // without what is undefined
-    return this.ask(`v1/contracts?${named}`, ContractsPage, { method: 'GET', milliseconds: READ_MS, signal });
+    return this.ask(`v1/contracts?${named}`, ContractsPage, { method: 'GET', signal });
   }
 
   health(signal?: AbortSignal): Promise<z.output<typeof Health>> {
-    return this.ask('v1/health', Health, { method: 'GET', milliseconds: READ_MS, signal });
+    return this.ask('v1/health', Health, { method: 'GET', signal });
   }
 
   /** What an operator asks about the forwarding to Trace; without a body how it is. */
   trace<T extends z.ZodType>(what: 'retry-parked' | 'replay' | 'audit' | null, schema: T, body: object = {}): Promise<z.output<T>> {
-    if (what === null) return this.ask('v1/trace', schema, { method: 'GET', milliseconds: READ_MS });
+    if (what === null) return this.ask('v1/trace', schema, { method: 'GET' });
     return this.ask(`v1/trace/${what}`, schema, { method: 'POST', body, milliseconds: READ_BACK_MS });
   }
 
@@ -112,7 +110,7 @@ export class OrchestratorClient {
   async *listen(path: string, asked: Pick<Call, 'body' | 'accept'>): AsyncGenerator<Uint8Array> {
     const silence = new AbortController();
     let timer = setTimeout(() => silence.abort(), READ_MS);
-    const call: Call = { ...asked, method: 'POST', milliseconds: 0, signal: silence.signal };
+    const call: Call = { ...asked, method: 'POST', signal: silence.signal };
     try {
       const response = await this.send(path, call);
       if (response.statusCode !== 200) throw this.refusal(response, await bounded(response.body));
@@ -130,7 +128,7 @@ export class OrchestratorClient {
 
   /** One question, one answer that fits the schema. */
   async ask<T extends z.ZodType>(path: string, schema: T, call: Call): Promise<z.output<T>> {
-    const ours = AbortSignal.timeout(call.milliseconds);
+    const ours = AbortSignal.timeout(call.milliseconds ?? READ_MS);
     const signal = call.signal ? AbortSignal.any([ours, call.signal]) : ours;
     let response: Dispatcher.ResponseData;
     let bytes: Buffer;

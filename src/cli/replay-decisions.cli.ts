@@ -1,6 +1,7 @@
 /** `replay decisions`: the command. What it does stands in redecide.client.ts. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { Terminal } from '../kernel/terminal.system.js';
+import { wholeNumber } from './option-values.cli.js';
 import { unlessNone, WHERE_IT_READS } from './replay-asked.cli.js';
 import { EXIT_CODES } from './replay-told.cli.js';
 
@@ -27,7 +28,7 @@ export function decisionsCommand(terminal: Terminal): Command {
     .option('--agents <file>', 'agents, instead of those of today: what GET /v1/agents answers, changed at will')
     .option('--agents-of-then', 'the agents as they were at each request: then only rules, settings and the program differ')
     .option('--model <name>', 'ask this language model instead of taking what one said then')
-    .option('--max <questions>', 'no more questions to the model than this', count, 100)
+    .option('--max <questions>', 'no more questions to the model than this', wholeNumber, 100)
     .option('--no-verify', 'do not verify the ledger first')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)
@@ -50,8 +51,3 @@ Examples:
 
 ${EXIT_CODES} ·
 5 no such session`;
-
-function count(text: string): number {
-  if (/^\d{1,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number.');
-}

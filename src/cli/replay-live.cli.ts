@@ -4,6 +4,7 @@ import { COMPARATORS } from '../audit/replay-compare.js';
 import { comparatorsOf } from '../audit/replay-live.js';
 import type { Terminal } from '../kernel/terminal.system.js';
 import { type ConnectOptions, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
+import { numberWithin } from './option-values.cli.js';
 import { unlessNone } from './replay-asked.cli.js';
 
 export interface LiveOptions extends ConnectOptions {
@@ -24,9 +25,9 @@ export function liveCommand(terminal: Terminal): Command {
     .option('--execute', 'send them')
     .option('--unsafe', 'also to capabilities that are not marked replay_safe')
     .option('--compare <[capability=]how>', `what counts as equivalent: ${COMPARATORS.join(', ')}; repeatable`, comparator)
-    .option('--max <calls>', 'no more calls than this', within(1, 10_000), 100)
-    .option('--rate <calls>', 'calls a second', within(0.01, 100), 1)
-    .option('--timeout <seconds>', 'how long each agent may take', within(0.001, 600))
+    .option('--max <calls>', 'no more calls than this', numberWithin(1, 10_000), 100)
+    .option('--rate <calls>', 'calls a second', numberWithin(0.01, 100), 1)
+    .option('--timeout <seconds>', 'how long each agent may take', numberWithin(0.001, 600))
     .option('--into <session>', 'name of the session the calls are recorded in (default: a new one)')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)
@@ -65,14 +66,6 @@ Examples:
 
 Exit codes: 0 the same, or only planned · 3 something changed or failed · 4 nothing did, but something was skipped · 5 no such session ·
 2 the session's record is invalid, and is not replayed · 1 usage, or it could not be done`;
-
-function within(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== '' && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a number from ${least} to ${most}.`);
-  };
-}
 
 function comparator(word: string, before: readonly string[] = []): readonly string[] {
   if (comparatorsOf([word])) return [...before, word];

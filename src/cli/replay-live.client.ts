@@ -19,7 +19,6 @@ import type { LiveOptions } from './replay-live.cli.js';
 import { type Live, LiveTold, type Told } from './replay-live-told.cli.js';
 import { EXIT, follow, JsonDocument } from './replay-told.cli.js';
 
-const ASK_MS = 30_000;
 const AgentsNow = z.looseObject({
   agents: z.array(
     z.looseObject({
@@ -41,7 +40,7 @@ type Step = { readonly contract: ContractThen; readonly planned: Planned };
 
 export async function replayLive(session: string, options: LiveOptions, terminal: Terminal): Promise<number> {
   const client = await connect(options, terminal);
-  const { agents } = await client.ask('v1/agents', AgentsNow, { method: 'GET', milliseconds: ASK_MS });
+  const { agents } = await client.ask('v1/agents', AgentsNow, { method: 'GET' });
   const run = new LiveRun(client, agents, options);
   const told = options.json ? new JsonDocument<Told, Live>(terminal.stdout, 'contracts', codeOf) : new LiveTold(terminal, codeOf);
   return follow(run.messages(session), told, terminal);

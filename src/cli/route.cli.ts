@@ -4,6 +4,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import { lines, printable, printableJson } from '../kernel/printable.js';
 import { coloursOf, type Terminal } from '../kernel/terminal.system.js';
 import { type ConnectOptions, connect, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
+import { repeated } from './option-values.cli.js';
 import { Routed } from './orchestrator.schema.js';
 import { readParameters } from './parameters.js';
 
@@ -27,10 +28,7 @@ export function routeCommand(terminal: Terminal): Command {
     .argument('[message]', 'what is wanted, in words')
     .option('-c, --capability <name>', 'what is to be done, by its name')
     .option('-a, --agent <id>', 'who is to do it')
-    .option('-P, --param <name=value>', 'a parameter, name:=value for JSON; may be repeated', (word: string, all: string[] = []) => [
-      ...all,
-      word,
-    ])
+    .option('-P, --param <name=value>', 'a parameter, name:=value for JSON; may be repeated', repeated)
     .option('-s, --session <id>', 'the conversation it would belong to: a language model is shown its latest calls')
     .option('--strategy <name>', 'simple (asks no language model), llm or hybrid instead of the ROUTING_STRATEGY of the server')
     .option('--explain', 'show every candidate, and what each rung said')

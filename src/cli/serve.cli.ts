@@ -1,8 +1,8 @@
 /** Runs the server until it is told to stop, and says what to try next. Exit codes: 0 stopped in good order, 1 could not start. */
-import pc from 'picocolors';
 import type { Config } from '../config.js';
-import { OrchestratorError } from '../kernel/errors.js';
+import { explain } from '../failure.js';
 import { isReadable, type Log, openLog } from '../kernel/log.system.js';
+import { coloursOf } from '../kernel/terminal.system.js';
 import { type Server, startServer } from '../server.system.js';
 
 const FIRST = '{"session_id":"first","capability":"echo","parameters":{"text":"Hello, world!"}}';
@@ -16,15 +16,16 @@ export async function serve(configure: () => Config): Promise<void> {
   let config: Config;
   let log: Log;
   let server: Server;
+  const { red } = coloursOf(process.stderr, process.env);
   try {
     config = configure();
     log = openLog(config);
     server = await startServer(config, log, (error) => {
-      process.stderr.write(`${pc.red('the embedded database stopped')}: ${error.message}\n`);
+      process.stderr.write(`${red('the embedded database stopped')}: ${error.message}\n`);
       process.exit(1);
     });
   } catch (error) {
-    process.stderr.write(`${pc.red('cannot start')}: ${whyNot(error as Error)}\n`);
+    process.stderr.write(`${red('cannot start')}: ${whyNot(error as Error)}\n`);
     process.exit(1);
   }
   if (isReadable(config)) process.stdout.write(`${welcome(server)}\n`);
@@ -54,25 +55,24 @@ export async function serve(configure: () => Config): Promise<void> {
   process.on('SIGINT', stop);
 }
 
-/** One line for whoever can do something about it, a stack for whoever must debug this program. */
-function whyNot(error: Error & NodeJS.ErrnoException & { address?: string; port?: number; hostname?: string }): string {
-  if (error instanceof OrchestratorError) return error.message;
+function whyNot(error: Error & NodeJS.ErrnoException & { address?: string; port?: number }): string {
   if (error.syscall === 'listen' && error.code === 'EADDRINUSE') {
     return `something else listens on ${error.address}:${error.port} already; stop it, or set another ORCHESTRATOR_PORT`;
   }
   if (error.syscall === 'listen' || error.syscall === 'getaddrinfo') return `${error.message}; set another HOST or ORCHESTRATOR_PORT`;
-  return error.stack ?? error.message;
+  return explain(error);
 }
 
 function welcome({ url, ledger, agents }: Server): string {
+  const { bold, cyan, dim } = coloursOf(process.stdout, process.env);
   return [
-    `${pc.bold('Agent Orchestrator')} listens on ${pc.cyan(url)} (${ledger.embedded ? 'embedded PostgreSQL' : 'PostgreSQL'}, ${agents.length} agent${agents.length === 1 ? '' : 's'})`,
+    `${bold('Agent Orchestrator')} listens on ${cyan(url)} (${ledger.embedded ? 'embedded PostgreSQL' : 'PostgreSQL'}, ${agents.length} agent${agents.length === 1 ? '' : 's'})`,
     '',
     'Try next:',
     `  curl -s ${url}/v1/orchestrate -H 'content-type: application/json' -d '${FIRST}'`,
     `  curl -s '${url}/v1/contracts?session_id=first'`,
     `  npx agent-orchestrator verify`,
     '',
-    pc.dim('Ctrl-C stops it.'),
+    dim('Ctrl-C stops it.'),
   ].join('\n');
 }

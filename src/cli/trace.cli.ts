@@ -1,9 +1,10 @@
 /** `agent-orchestrator trace`: how the forwarding to Trace is, what waits, sending again, and comparing Trace with the ledger. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { OrchestratorError } from '../kernel/errors.js';
 import { printable, printableJson } from '../kernel/printable.js';
 import { coloursOf, type Terminal } from '../kernel/terminal.system.js';
 import { type ConnectOptions, connect, connecting, WHERE_IT_LOOKS } from './connect.cli.js';
+import { wholeNumber } from './option-values.cli.js';
 import { TraceAudit, TraceReplayed, TraceRetried, TraceStatus } from './orchestrator.schema.js';
 
 interface Options extends ConnectOptions {
@@ -46,7 +47,7 @@ export function traceCommand(terminal: Terminal): Command {
     say(options, answer, `${answer.events} events of the ledger are passed again`);
   })
     .option('-s, --session <id>', 'this session, from its first event on')
-    .option('--from <idx>', 'everything from this place in the global order on; 0 is the beginning', idx)
+    .option('--from <idx>', 'everything from this place in the global order on; 0 is the beginning', wholeNumber)
     .addHelpText('after', REPLAY_HELP);
 
   sub('audit', 'compare what Trace holds of a session with the ledger', async (options) => {
@@ -76,11 +77,6 @@ Examples:
   agent-orchestrator trace audit --session first --json | jq .missing
 
 Exit codes: 0 the same · 2 different · 4 missing, and nothing different · 1 usage, or it could not be done`;
-
-function idx(text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number, 0 or above.');
-}
 
 function renderStatus(status: TraceStatus, { stdout, env }: Terminal): string {
   const { dim, green, red, yellow } = coloursOf(stdout, env);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { OrchestratorError } from '../kernel/errors.js';
 import { printable, printableJson } from '../kernel/printable.js';
 import { coloursOf, type Terminal } from '../kernel/terminal.system.js';
-import { repeated } from './ledger.cli.js';
+import { repeated } from './option-values.cli.js';
 
 interface Options {
   readonly key: string[];

@@ -86,7 +86,8 @@ export async function endedTask(tx: Tx, request: string, now: number): Promise<E
   return attempts;
 }
 
-async function deadlineOf(tx: Tx, request: string): Promise<number> {
+/** Of a REQUEST that is on the record. */
+export async function deadlineOf(tx: Tx, request: string): Promise<number> {
   const row = await eventById(tx, request);
   return Date.parse((JSON.parse(row!.record.toString('utf8')) as { deadline: string }).deadline);
 }

@@ -4,22 +4,31 @@ import { AgentSource } from '../agents/agent-source.js';
 import { ConfiguredAgents } from './agents/configured-agents.system.js';
 import { Outgoing } from './agents/outgoing.client.js';
 import { Protocols } from './agents/protocols.client.js';
+import type { Credentials } from './tokens/credentials.client.js';
 
 /** The agents file is the operator's own word: its agents may be anywhere but where no agent ever is. */
 const OPERATORS = ['loopback', 'private'];
 
+interface Surroundings {
+  readonly agentsFile: string;
+  /** Where agents may be whose address came from outside. */
+  readonly networks: readonly string[];
+  readonly credentials: Credentials;
+  log(message: string): void;
+}
+
 /** Every outgoing connection. */
 @Module({})
 export class IntegrationModule {
-  /** `networks`: where agents may be whose address came from outside. */
-  static with(agentsFile: string, networks: readonly string[], log: (message: string) => void): DynamicModule {
-    const configured = () => new ConfiguredAgents(agentsFile, new Protocols(new Outgoing(OPERATORS)).all, { log });
+  static with({ agentsFile, networks, credentials, log }: Surroundings): DynamicModule {
+    const over = (where: readonly string[]) => new Protocols(new Outgoing(where, undefined, credentials));
+    const configured = () => new ConfiguredAgents(agentsFile, over(OPERATORS).all, { credentials, log });
     return {
       module: IntegrationModule,
       global: true,
       providers: [
         { provide: AgentSource, useFactory: configured },
-        { provide: AgentProtocols, useFactory: () => new Protocols(new Outgoing(networks)) },
+        { provide: AgentProtocols, useFactory: () => over(networks) },
       ],
       exports: [AgentSource, AgentProtocols],
     };

@@ -2,6 +2,7 @@
 import { type DestinationStream, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogSettings } from './log.settings.js';
+import { coloursOf } from './terminal.system.js';
 
 /** Lines carry ids, codes and numbers: never a payload, never text that a caller or an agent wrote, except the caller's session id. */
 export abstract class Log {
@@ -25,7 +26,8 @@ export function openLog(settings: LogSettings, to?: DestinationStream): Log {
     serializers: { err: (error: unknown) => placeOf(error) },
   };
   if (isReadable(settings)) {
-    const format = { colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss.l', messageFormat: inWords, hideObject: true };
+    const colorize = coloursOf(process.stdout, process.env).isColorSupported;
+    const format = { colorize, translateTime: 'SYS:HH:MM:ss.l', messageFormat: inWords, hideObject: true };
     return pino(options, pretty({ ...format, sync: true, destination: to ?? 1 }));
   }
   return pino(options, to ?? stdout());

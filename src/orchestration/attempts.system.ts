@@ -20,6 +20,8 @@ import { type Waiting, Waits } from './waits.system.js';
 interface Wanted extends Waiting {
   readonly parameters: Record<string, JsonValue>;
   readonly deadline: number;
+  /** In line for an agent that is busy the higher goes first. */
+  readonly priority?: number | undefined;
 }
 
 /** Somebody who does it, and has room for it. Whoever got the turn says when it is `done`. */
@@ -35,6 +37,12 @@ export interface NoTurn {
   readonly choice: null;
   readonly outcome: Outcome;
   readonly passed?: readonly PassedOver[] | undefined;
+}
+
+/** Nobody has room now; at those who are busy there is room to wait. */
+interface Crowd {
+  readonly busy: readonly Choice[];
+  readonly passed: readonly PassedOver[];
 }
 
 /** Evidence: who was chosen, and then not called. */
@@ -98,32 +106,42 @@ export class Attempts {
     return 'busy' in found ? null : found;
   }
 
-  private look(ranked: readonly Choice[]): Turn | NoTurn | { readonly busy: Choice } {
+  /** `queued`: after a wait. */
+  private look(ranked: readonly Choice[], queued = false): Turn | NoTurn | Crowd {
     let passed: PassedOver[] | undefined;
-    let busy: Choice | undefined;
+    let busy: Choice[] | undefined;
     for (const choice of ranked) {
-      const turn = this.enter(choice, false);
+      const turn = this.enter(choice, queued);
       if ('guard' in turn) return passed ? { ...turn, passed } : turn;
       passed ??= [];
       passed.push(passedOver(choice, turn.closed));
-      if (turn.closed === 'busy') busy ??= choice;
+      if (turn.closed === 'busy') {
+        busy ??= [];
+        busy.push(choice);
+      }
     }
-    return busy ? { busy } : { choice: null, outcome: nobody(passed ?? []), passed };
+    return busy ? { busy, passed: passed! } : { choice: null, outcome: nobody(passed ?? []), passed };
   }
 
-  /** The first who has room, once one has; nobody where the deadline comes first. Rejects when the process ends. */
+  /** The first who has room, once one has; nobody where the deadline comes first. It stands in line at each of them. Rejects when the process ends. */
   async inLine(ranked: readonly Choice[], wanted: Wanted): Promise<Turn | NoTurn> {
-    for (let found = this.look(ranked); ; found = this.look(ranked)) {
-      if (!('busy' in found)) return found;
-      const { busy } = found;
-      const guard = this.guards.at(this.registry.get(idOf(busy)) ?? busy.agent);
-      const woken = await this.waits.wait(wanted, wanted.deadline, (wake) => guard.line(wake));
+    let found = this.look(ranked);
+    while ('busy' in found) {
+      const { busy, passed } = found;
+      const guards = busy.map((choice) => this.guards.at(this.registry.get(idOf(choice)) ?? choice.agent));
+      const woken = await this.waits.wait(wanted, wanted.deadline, (wake) => {
+        const leaves = guards.map((guard) => guard.line(wake, wanted.priority));
+        return () => {
+          for (const leave of leaves) leave();
+        };
+      });
       if (woken === 'closing') throw shuttingDown();
-      if (woken !== 'woken') return { choice: null, outcome: tooLate(wanted), passed: [passedOver(busy, 'busy')] };
-      const turn = this.enter(busy, true);
-      if ('guard' in turn) return turn;
-      guard.next();
+      if (woken !== 'woken') return { choice: null, outcome: tooLate(wanted), passed };
+      found = this.look(ranked, true);
+      // Whoever woke us may still have room: it is somebody else's turn then.
+      for (const guard of guards) guard.next();
     }
+    return found;
   }
 
   /** The agent as it is now: it may have been described anew since it was chosen. */

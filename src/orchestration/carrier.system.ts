@@ -47,6 +47,7 @@ export interface Work extends Wish {
   readonly intent?: string | undefined;
   /** Waits for an agent that is stopped, where no other can do it. */
   readonly queue?: boolean | undefined;
+  readonly priority?: number | undefined;
   /** Id of the task it belongs to. */
   readonly task: string;
   /** Id of the RESPONSE it follows; null: of none. */

@@ -10,6 +10,9 @@ import type { OrchestrationSettings } from './orchestration.settings.js';
 /** Why an agent is not called now. `busy`: there is room to wait for it; `full`: not even that. */
 export type Closed = 'breaker_open' | 'busy' | 'full';
 
+/** Of a task whose caller says nothing about it. */
+const LEAST_URGENT = 1;
+
 interface Limits extends BreakerLimits {
   readonly concurrency: number;
   readonly queue: number;
@@ -28,8 +31,8 @@ export type BreakerChanged = (agentId: string, to: 'open' | 'closed', reason: st
 
 export class Guard {
   private running = 0;
-  /** In the order they came; each wakes whoever waits. */
-  private readonly queue: (() => void)[] = [];
+  /** The more urgent first, and of equals who came first. */
+  private readonly queue: { readonly wake: () => void; readonly priority: number }[] = [];
   private readonly breaker: Breaker;
 
   constructor(
@@ -65,21 +68,23 @@ export class Guard {
     this.next();
   }
 
-  /** Wakes who has waited longest, if there is room for him. */
+  /** Wakes who is first in line, if there is room for him. */
   next(): void {
-    if (this.running < this.limits.concurrency) this.queue[0]?.();
+    if (this.running < this.limits.concurrency) this.queue[0]?.wake();
   }
 
   /** Wakes everybody, to go elsewhere. */
   dismiss(): void {
-    for (const wake of [...this.queue]) wake();
+    for (const { wake } of [...this.queue]) wake();
   }
 
   /** Returns how to leave the line again; whoever is woken has left it. */
-  line(wake: () => void): () => void {
-    this.queue.push(wake);
+  line(wake: () => void, priority = LEAST_URGENT): () => void {
+    const waiting = { wake, priority };
+    const behind = this.queue.findIndex((other) => other.priority < priority);
+    this.queue.splice(behind < 0 ? this.queue.length : behind, 0, waiting);
     return () => {
-      const at = this.queue.indexOf(wake);
+      const at = this.queue.indexOf(waiting);
       if (at >= 0) this.queue.splice(at, 1);
     };
   }

@@ -26,6 +26,8 @@ export interface TaskRequest extends Wish {
   readonly context: Record<string, JsonValue>;
   readonly intent?: string | undefined;
   readonly queue?: boolean | undefined;
+  /** 1 to 10: of tasks that wait for the same busy agent the higher goes first. */
+  readonly priority?: number | undefined;
   readonly timeout_seconds: number;
   /** Id of the recorded REQUEST this sends again. */
   readonly replay_of?: string | undefined;
@@ -96,6 +98,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
       agent_id: request.agent_id,
       message: request.message,
       queue: request.queue,
+      priority: request.priority,
       parameters: request.parameters,
       context: request.context,
       intent: request.intent,

@@ -15,7 +15,9 @@ import { notRun, type Said, type StepEnd, type StepResult, shortfall, stepResult
 import { filled } from './pointer.js';
 
 /** What all steps have in common. */
-export type Common = Pick<Work, 'session_id' | 'context' | 'intent' | 'queue' | 'task' | 'deadline'> & { readonly follower: Follower };
+export type Common = Pick<Work, 'session_id' | 'context' | 'intent' | 'queue' | 'priority' | 'task' | 'deadline'> & {
+  readonly follower: Follower;
+};
 
 export interface Running {
   readonly caller: Caller;
@@ -134,13 +136,14 @@ export class PlanRun {
 
   private work(step: CallStep, parameters: Record<string, JsonValue>, { previous, cause, halt }: Standing): Work {
     const { contract, common } = this.running;
-    const { follower, session_id, context, intent, queue, task, deadline } = common;
+    const { follower, session_id, context, intent, queue, priority, task, deadline } = common;
     const given = fitting(previous.toReversed(), sizeOf, MAX_HISTORY_BYTES).reverse();
     return {
       session_id,
       context,
       intent,
       queue,
+      priority,
       task,
       deadline,
       ...step.wish,

@@ -36,7 +36,7 @@ export class Plans {
       throw new OrchestratorError('llm_unavailable', message);
     }
     if (!this.instance.fit) throw unfit();
-    const { session_id, task, deadline, intent, context, follower } = common;
+    const { session_id, task, deadline, intent, priority, context, follower } = common;
     const opening = await this.contracts.open({
       tenant: caller.tenant,
       session: session_id,
@@ -49,7 +49,7 @@ export class Plans {
         trace: caller.trace?.id ?? null,
       },
       payload: {
-        asked: intent === undefined ? {} : { intent },
+        asked: { ...(intent !== undefined && { intent }), ...(priority !== undefined && { priority }) },
         plan: JSON.parse(JSON.stringify(plan)) as JsonValue,
         context: Object.keys(context).length > 0 ? context : undefined,
         routing: { method: 'plan', candidates: [] },

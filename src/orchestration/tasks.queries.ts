@@ -1,6 +1,6 @@
 /** What became of a task: all its contracts, straight from the record. */
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { type ContractItem, toItems } from '../contracts/contracts.postgres.js';
+import { answerTo, type ContractItem, deadlineOf, toItems } from '../contracts/contracts.postgres.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Database, type Tx } from '../ledger/database.postgres.js';
@@ -16,6 +16,7 @@ export interface TaskContract extends ContractItem {
 export interface TaskTree {
   readonly task_id: string;
   readonly session_id: string | null;
+  /** `running` also in the pause before an attempt that was announced: nothing is open then, and more will come. */
   readonly status: 'running' | 'completed' | 'failed' | 'cancelled';
   readonly created_at: string;
   readonly completed_at: string | null;
@@ -50,18 +51,32 @@ export class GetTaskHandler implements IQueryHandler<GetTask> {
       [requests.map((request) => request.event_id)],
     );
     const contracts = treeOf(await toItems(this.db, requests), responses);
-    const open = contracts.filter(({ response_id }) => response_id === null);
-    const last = contracts.find(({ response_id }) => response_id === responses.at(-1)?.event_id);
+    const last = await this.lastOf(contracts, responses.at(-1)?.event_id);
     const [cancel] = await this.db.query<{ at: Date }>('SELECT at FROM task_cancel WHERE task = $1', [id]);
     return {
       task_id: id,
       session_id: contracts[0]!.session_id,
-      status: open.length > 0 || !last ? 'running' : (last.status as TaskTree['status']),
+      status: last ? (last.status as TaskTree['status']) : 'running',
       created_at: contracts[0]!.created_at,
-      completed_at: open.length > 0 || !last ? null : last.completed_at,
+      completed_at: last?.completed_at ?? null,
       cancel_requested_at: cancel?.at.toISOString() ?? null,
       contracts,
     };
+  }
+
+  /** The contract the task ended with; null: it goes on. */
+  private async lastOf(contracts: readonly TaskContract[], response: string | undefined): Promise<TaskContract | null> {
+    if (contracts.some(({ response_id }) => response_id === null)) return null;
+    const last = contracts.find(({ response_id }) => response_id === response);
+    if (!last || (last.status === 'failed' && (await this.goesOn(last, contracts)))) return null;
+    return last;
+  }
+
+  /** Whether it announced a further attempt that is not among these. One that was not made by the deadline will not be. */
+  private async goesOn({ contract_id }: TaskContract, contracts: readonly TaskContract[]): Promise<boolean> {
+    const next = (await answerTo(this.db, contract_id))?.next?.contract_id;
+    if (next === undefined || contracts.some((one) => one.contract_id === next)) return false;
+    return Date.now() <= (await deadlineOf(this.db, contract_id));
   }
 }
 

@@ -68,8 +68,8 @@ describeEachPlace('agents', (make) => {
         { agent_id: 'gone', state: 'offline', status: 'unhealthy', error: expect.stringContaining('ECONNREFUSED'), checked_at: aTime },
       ],
       total: 4,
-      healthy_agents: 3,
-      unhealthy_agents: 1,
+      healthy_agents: ['agent_example_001', 'moody', 'remote'],
+      unhealthy_agents: ['gone'],
       total_agents: 4,
       system_health: 'warning',
     });

@@ -1,52 +1,21 @@
 import type { TaskTree } from '../../src/orchestration/tasks.queries.js';
 import { type Answer, type Body, running, start, until } from '../support/orchestrator.js';
-import { type Manner, type Peer, says, startPeer } from '../support/peer.js';
+import { type Peer, says, startPeer } from '../support/peer.js';
 import { agentsFile, anyPlace } from '../support/place.js';
 import { countEvents, expectRecorded, recorded } from '../support/recorded.js';
+import { breaks, busy, good, Held, Script } from '../support/scripted.js';
 
-const good = says('{"success":true,"data":"done"}');
 const refuses = says('{"success":false,"error":"not today"}');
-const breaks = says('{"success":false}', 500);
-const busy = (after?: number, status = 429) => says('', status, after === undefined ? {} : { 'retry-after': String(after) });
 const garbage = says('I am fine, thank you');
 
-/** What an agent does with the next calls of a capability; the last manner stays. */
-const script: Record<string, Manner[]> = {};
-/** When it was called for. */
-const times: Record<string, number[]> = {};
-const asked = (capability: string) => times[capability]?.length ?? 0;
-
-function scripted(): Promise<Peer> {
-  const manner =
-    (capability: string): Manner =>
-    (response, task) => {
-      times[capability] = [...(times[capability] ?? []), Date.now()];
-      const manners = script[capability] ?? [good];
-      (manners.length > 1 ? manners.shift()! : manners[0]!)(response, task);
-    };
-  return startPeer(Object.fromEntries(CAPABILITIES.map((capability) => [capability, manner(capability)])));
-}
-
-/** Answers when it is told to. */
-class Held {
-  readonly waiting: (() => void)[] = [];
-  most = 0;
-  readonly manner: Manner = (response, task) => {
-    this.waiting.push(() => good(response, task));
-    this.most = Math.max(this.most, this.waiting.length);
-  };
-  release(): void {
-    this.waiting.shift()!();
-  }
-}
-
 const CAPABILITIES = 'sends sends-once looks-up shared lonely fragile single no-queue paused hangs held'.split(' ');
+const script = new Script(CAPABILITIES);
 const capabilities = (...names: string[]) => names.map((name) => ({ name, idempotent: name === 'looks-up' }));
 
 describe('a task that fails', () => {
   const peers: Peer[] = [];
   const ao = running(anyPlace, async () => {
-    peers.push(await scripted(), await scripted());
+    peers.push(await script.start(), await script.start());
     const gone = await startPeer({});
     await gone.close();
     const [one, two] = peers.map(({ url }) => ({ protocol: 'http', endpoint: url }));
@@ -67,9 +36,7 @@ describe('a task that fails', () => {
     return { AGENTS_FILE, MAX_CONCURRENT_REQUESTS: '4' };
   });
   afterAll(() => Promise.all(peers.map((peer) => peer.close())));
-  beforeEach(() => {
-    for (const each of [script, times]) for (const key of Object.keys(each)) delete each[key];
-  });
+  beforeEach(() => script.clear());
 
   let serial = 0;
   const session = () => `attempts ${++serial}`;
@@ -109,7 +76,7 @@ describe('a task that fails', () => {
   });
 
   it('as a step of a plan is asked again as that step, and the next one follows from its last attempt', async () => {
-    script['sends-once'] = [busy(), good];
+    script.manners['sends-once'] = [busy(), good];
     const plan = { mode: 'sequential', steps: [{ capability: 'sends-once' }, { capability: 'looks-up' }] };
     const { success, task_id, contract_id } = await ao.orchestrate({ session_id: 'planned', plan });
     const { contracts } = (await ao.get(`/v1/tasks/${task_id}`).expect(200)).body as TaskTree;
@@ -121,14 +88,14 @@ describe('a task that fails', () => {
   });
 
   it('because its agent is busy is asked again, no sooner than the agent wants', async () => {
-    script['sends-once'] = [busy(1), good];
+    script.manners['sends-once'] = [busy(1), good];
     expect(await ask('sends-once')).toMatchObject({ success: true, attempts: [{ error_code: 'agent_busy' }, { success: true }] });
-    const [first, second] = times['sends-once']!;
+    const [first, second] = script.times['sends-once']!;
     expect(second! - first!).toBeGreaterThanOrEqual(990);
   });
 
   it('is answered at once when the agent wants to be left alone until after the deadline', async () => {
-    script['sends-once'] = [busy(30, 503)];
+    script.manners['sends-once'] = [busy(30, 503)];
     const from = Date.now();
     const answer = await ask('sends-once', { timeout_seconds: 5 });
     expect(answer).toMatchObject({ success: false, error_code: 'agent_busy', error: expect.stringContaining('503') });
@@ -140,24 +107,24 @@ describe('a task that fails', () => {
     ['breaks down', breaks, 'agent_failed'],
     ['answers what cannot be read', garbage, 'agent_invalid_response'],
   ])('because its agent %s is not tried again, unless it may be done twice', async (_what, manner, code) => {
-    script['sends'] = [manner];
+    script.manners['sends'] = [manner];
     expect(await ask('sends')).toMatchObject({ success: false, error_code: code });
-    expect(asked('sends')).toBe(1);
-    script['looks-up'] = [manner, good];
+    expect(script.asked('sends')).toBe(1);
+    script.manners['looks-up'] = [manner, good];
     const answer = (await ask('looks-up')) as Answer & { attempts: { agent_id: string }[] };
     expect(answer).toMatchObject({ success: true, attempts: [{ error_code: code }, { success: true }] });
     expect(answer.attempts.map(({ agent_id }) => agent_id).sort()).toEqual(['one', 'two']);
-    expect(asked('looks-up')).toBe(2);
+    expect(script.asked('looks-up')).toBe(2);
   });
 
   it('because its agent says that it cannot do it is not tried again', async () => {
-    script['looks-up'] = [refuses];
+    script.manners['looks-up'] = [refuses];
     expect(await ask('looks-up')).toMatchObject({ success: false, error_code: 'agent_failed', error: 'not today' });
-    expect(asked('looks-up')).toBe(1);
+    expect(script.asked('looks-up')).toBe(1);
   });
 
   it('under an Idempotency-Key runs while it waits for its next attempt, and has the answer of the last one for ever', async () => {
-    script['sends-once'] = [busy(1), good];
+    script.manners['sends-once'] = [busy(1), good];
     const body = { session_id: session(), capability: 'sends-once' };
     const headers = { 'idempotency-key': 'attempts' };
     const first = ao.post('/v1/orchestrate', body, headers).then((answer) => answer); // sent now, awaited below
@@ -171,11 +138,11 @@ describe('a task that fails', () => {
     expect(told.body).toMatchObject({ success: true, attempts: [{ success: false }, { success: true }] });
     const again = await ao.post('/v1/orchestrate', body, headers);
     expect([again.status, again.text]).toEqual([200, told.text]);
-    expect(asked('sends-once')).toBe(2);
+    expect(script.asked('sends-once')).toBe(2);
   });
 
   it('and whose session is closed before its next attempt is answered as it ended', async () => {
-    script['sends-once'] = [busy(1), good];
+    script.manners['sends-once'] = [busy(1), good];
     const body = { session_id: session(), capability: 'sends-once', timeout_seconds: 1.5 };
     const headers = { 'idempotency-key': 'closed meanwhile' };
     const answering = ao.orchestrate(body, headers);
@@ -184,19 +151,19 @@ describe('a task that fails', () => {
     await ao.post(`/v1/sessions/${body.session_id}/close`).expect(200);
     const told = await answering;
     expect(told).toMatchObject({ success: false, error_code: 'agent_busy' });
-    expect(asked('sends-once')).toBe(1);
+    expect(script.asked('sends-once')).toBe(1);
     // An attempt that was announced and not made may still be under way for all another process knows, until the deadline.
     await until('the key has its answer', async () => (await ao.post('/v1/orchestrate', body, headers)).status === 200);
     expect(await ao.orchestrate(body, headers)).toEqual(told);
   });
 
   it('twice in a row opens the breaker of this agent: nobody calls it, one call tries it after the pause, and both are on its stream', async () => {
-    script['fragile'] = [breaks, breaks, good];
+    script.manners['fragile'] = [breaks, breaks, good];
     for (const _ of [1, 2]) expect(await ask('fragile')).toMatchObject({ error_code: 'agent_failed' });
     const refused = await ask('fragile');
     expect(refused).toMatchObject({ success: false, error_code: 'breaker_open', error: expect.stringContaining('fragile') });
     await expectRecorded(ao.db, refused);
-    expect(asked('fragile')).toBe(2);
+    expect(script.asked('fragile')).toBe(2);
     expect((await status()).agents.guarded).toEqual([expect.objectContaining({ agent_id: 'fragile', running: 0, waiting: 0 })]);
     expect((await ao.get('/metrics')).text).toMatch(/agent_orchestrator_agent_breaker\{agent="fragile"\} (1|0\.5)/);
     let last: Answer = refused;
@@ -215,14 +182,14 @@ describe('a task that fails', () => {
   });
 
   it('by hanging speaks against the agent', async () => {
-    script['hangs'] = [() => undefined];
+    script.manners['hangs'] = [() => undefined];
     for (const _ of [1, 2, 3]) expect(await ask('hangs', { timeout_seconds: 0.15 })).toMatchObject({ error_code: 'agent_timeout' });
     await until('the agent is in error', async () => (await ao.get('/v1/agents/hangs')).body.status === 'error');
   });
 
   it('is not what happens to one that waits for an agent with as many calls as it takes', async () => {
     const held = new Held();
-    script['single'] = [held.manner];
+    script.manners['single'] = [held.manner];
     const answers = [1, 2, 3].map((n) => ask('single', { parameters: { n } }));
     for (const _ of [1, 2, 3]) {
       await until('the agent is called', () => held.waiting.length === 1);
@@ -234,7 +201,7 @@ describe('a task that fails', () => {
 
   it('that waits so until its deadline ends agent_busy, uncalled', async () => {
     const held = new Held();
-    script['single'] = [held.manner];
+    script.manners['single'] = [held.manner];
     const first = ask('single');
     await until('the agent is called', () => held.waiting.length === 1);
     const late = await ask('single', { timeout_seconds: 0.2 });
@@ -248,7 +215,7 @@ describe('a task that fails', () => {
 
   it('with no room to wait ends agent_busy at once', async () => {
     const held = new Held();
-    script['no-queue'] = [held.manner];
+    script.manners['no-queue'] = [held.manner];
     const first = ask('no-queue');
     await until('the agent is called', () => held.waiting.length === 1);
     expect(await ask('no-queue')).toMatchObject({ success: false, error_code: 'agent_busy' });
@@ -273,7 +240,7 @@ describe('a task that fails', () => {
 
   it('to find room among so many at a time is a 429 with Retry-After, at once, and nothing is recorded', async () => {
     const held = new Held();
-    script['held'] = [held.manner];
+    script.manners['held'] = [held.manner];
     const inside = [1, 2, 3, 4].map(() => ask('held'));
     await until('the agent is called', () => held.waiting.length === 4);
     const events = await countEvents(ao.db);

@@ -2,7 +2,8 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
-import { followed, wantsEvents } from '../../src/api/orchestrate.stream.js';
+import { wantsEvents } from '../../src/api/event-writer.stream.js';
+import { followed } from '../../src/api/orchestrate.stream.js';
 import type { Follower } from '../../src/orchestration/carrier.system.js';
 import type { OrchestrateResult } from '../../src/orchestration/orchestrate.commands.js';
 

@@ -8,6 +8,10 @@ import { anyPlace } from '../support/place.js';
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 60);
 const INSIDE = /\bat .+\.(?:ts|js):\d+|node_modules|SELECT |INSERT |\/dist\/|\/src\//;
 
+/** What fills a path may lead to another route, or to none. */
+const isElsewhere = ({ code, detail }: { code: string; detail: string }) =>
+  code === 'method_not_allowed' || (code === 'not_found' && detail.startsWith('Cannot '));
+
 jest.setTimeout(120_000);
 
 describe('whatever is sent to any route of the OpenAPI document', () => {
@@ -34,6 +38,10 @@ describe('whatever is sent to any route of the OpenAPI document', () => {
               expect([whole, String(answer.headers['content-type'])]).toEqual([whole, expect.stringContaining('application/problem+json')]);
               expect(JSON.parse(text || '{"code":"HEAD"}')).toMatchObject({ code: expect.any(String) });
               expect(text).not.toMatch(INSIDE);
+              const told = text === '' ? undefined : (JSON.parse(text) as { code: string; detail: string });
+              const documented = operation.operation.responses[answer.statusCode]?.content?.['application/problem+json']?.examples ?? {};
+              if (told && !isElsewhere(told))
+                expect([whole, Object.keys(documented)]).toEqual([whole, expect.arrayContaining([told.code])]);
             }
           }),
           { numRuns: RUNS },

@@ -230,6 +230,17 @@ describe('/openapi.json', () => {
       const compressed = await ao.post('/v1/compress', { session_id: 's' }).expect(200);
       expect(misfits(answerOf('POST /v1/compress', 200), compressed.body)).toEqual([]);
     }
+    const told = await fetch(`${ao.server.url}/v1/compress`, {
+      method: 'POST',
+      headers: { 'content-type': JSON_TYPE, accept: 'text/event-stream' },
+      body: JSON.stringify({ session_id: 's' }),
+    });
+    const events = [...(await told.text()).matchAll(/^event: (\w+)\ndata: (.+)$/gm)].map(([, event, data]) => ({
+      event,
+      data: JSON.parse(data!),
+    }));
+    expect(events.at(-1)).toMatchObject({ event: 'done', data: { status: 'ok' } });
+    for (const event of events) expect(misfits(answerOf('POST /v1/compress', 200, 'text/event-stream'), event)).toEqual([]);
     const why = { basis: 'asked for', requested_by: 'ticket 4711' };
     const erased = await ao.post('/v1/sessions/t/erase', { ...why, contracts: [nobody.contract_id] }).expect(200);
     expect(misfits(answerOf('POST /v1/sessions/{id}/erase', 200), erased.body)).toEqual([]);

@@ -98,6 +98,17 @@ describeEachPlace('an agent', (make) => {
     expect(await history('x')).toEqual([]);
   });
 
+  it('described with a member that nobody knows is refused: a schema with a typing error would hold nobody to anything', async () => {
+    const capabilities = [{ name: 'typed', inputSchema: { type: 'object' } }];
+    for (const [method, path] of [
+      ['POST', '/v1/agents'],
+      ['PUT', '/v1/agents/typed'],
+    ] as const) {
+      const { status, body } = await send(method, path, { ...described('typed', other.url), capabilities });
+      expect([status, body.errors]).toEqual([400, [{ field: 'capabilities.0.inputSchema', message: 'is not known here' }]]);
+    }
+  });
+
   it('keeps its id to its address; PUT moves it, and each description stays on the record', async () => {
     const first = await send('POST', '/v1/agents', described('mover', agent.url));
     const there = await send('POST', '/v1/agents', described('mover', other.url));
@@ -164,7 +175,7 @@ describeEachPlace('an agent', (make) => {
     await send('POST', '/v1/agents', described('later', other.url, offers));
     expect((await ao.orchestrate({ session_id: 'b', capability: 'shared-work' })).agent_id).toBe('later');
     const { body } = await ao.get('/v1/agents/health');
-    expect(body).toMatchObject({ unhealthy_agents: 1, system_health: 'warning' });
+    expect(body).toMatchObject({ unhealthy_agents: ['brief'], system_health: 'warning' });
   });
 
   it('that has retired is offered no more, and can be read as it was', async () => {

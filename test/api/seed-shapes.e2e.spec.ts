@@ -58,6 +58,14 @@ const Agents = z.object({
   total: z.int(),
 });
 
+const Compressed = z.object({
+  status: z.enum(['ok', 'error']),
+  session_id: z.string(),
+  compressed: z.boolean(),
+  memory_block: AnObject.nullable(),
+  error: z.string().nullable(),
+});
+
 const Counts = z.record(z.string(), z.int());
 
 const Status = z.object({
@@ -99,6 +107,23 @@ describe('a client of the predecessor', () => {
   it('finds every member of GET /v1/agents', async () => {
     const { agents, total } = Agents.parse((await ao.get('/v1/agents')).body);
     expect([agents.map((a) => a.agent_id), total]).toEqual([['agent_example_001', 'moody'], 2]);
+  });
+
+  it('sends what it always sent to POST /v1/compress and finds every member of the answer', async () => {
+    await ao.orchestrate({ ...REQUEST, session_id: 'compressed' });
+    const { status, body } = await ao.post('/v1/compress', { session_id: 'compressed', intent: 'Testing echo' });
+    expect([status, Compressed.parse(body)]).toEqual([200, expect.objectContaining({ status: 'ok', compressed: true, error: null })]);
+  });
+
+  it('registers an agent as it always would have, parameters in words and all', async () => {
+    const capability = { name: 'my_capability', description: 'Mine', parameters: { param1: 'string' } };
+    const more = { name: 'Mine', description: 'Does custom things', endpoint: 'http://127.0.0.1:9', version: '2.0.0' };
+    const { status } = await ao.post('/v1/agents/register', { agent_id: 'my_agent_001', ...more, capabilities: [capability] });
+    expect(status).toBe(200);
+    const { agents } = Agents.parse((await ao.get('/v1/agents')).body);
+    expect(agents.find(({ agent_id }) => agent_id === 'my_agent_001')).toMatchObject({ ...more, status: 'available' });
+    expect((await ao.get('/v1/agents/my_agent_001')).body.capabilities).toEqual([capability]);
+    await fetch(`${ao.server.url}/v1/agents/my_agent_001`, { method: 'DELETE' });
   });
 
   it('finds every member of GET /v1/status and /v1/health', async () => {

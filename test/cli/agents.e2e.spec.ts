@@ -5,6 +5,9 @@ import { endAll, type Outcome, runCommand } from '../support/process.js';
 
 afterAll(endAll);
 
+/** Each step is a command of its own. */
+jest.setTimeout(120_000);
+
 describe('agent-orchestrator agents', () => {
   const app = running(anyPlace);
   let agent: DescribingAgent;

@@ -1,9 +1,32 @@
 import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Command } from 'commander';
+import { programOf } from '../../src/cli/program.cli.js';
 import { emptyPlace, scratchDirectory } from '../support/place.js';
 import { endAll, runCommand } from '../support/process.js';
 
-const COMMANDS = ['serve', 'demo', 'orchestrate', 'contracts', 'agents', 'log', 'verify', 'replay', 'migrate'];
+/** Answers with nothing but lines of JSON anyhow, or with its log (LOG_FORMAT). */
+const WITHOUT_JSON = ['replay record', 'serve'];
+/** Called in one way only. */
+const SELF_EVIDENT = ['migrate'];
+
+/** Every command with what it does itself below it, by the words that call it. */
+function* leavesOf(command: Command, path: readonly string[] = []): Generator<[string, Command]> {
+  const below = command.commands.filter((one) => one.name() !== 'help');
+  if (below.length === 0) yield [path.join(' '), command];
+  for (const one of below) yield* leavesOf(one, [...path, one.name()]);
+}
+
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({ writeOut: (more) => (text += more) }).outputHelp();
+  return text;
+}
+
+const program = programOf({ ...process, stdin: process.stdin } as never, 'cli.js', () => {
+  throw new Error('nobody starts a server here');
+});
 
 afterAll(endAll);
 
@@ -11,7 +34,7 @@ describe('agent-orchestrator', () => {
   it('says what there is when nothing is asked', async () => {
     const asked = await runCommand([]);
     expect(asked).toMatchObject({ code: 0, stderr: '' });
-    for (const command of COMMANDS) expect(asked.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+    for (const command of program.commands) expect(asked.stdout).toMatch(new RegExp(`^  ${command.name()} `, 'm'));
     expect(await runCommand(['--help'])).toEqual(asked);
   });
 
@@ -20,11 +43,26 @@ describe('agent-orchestrator', () => {
     expect(await runCommand(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it.each(COMMANDS)('%s --help teaches examples and exit codes', async (command) => {
-    const { code, stdout, stderr } = await runCommand([command, '--help']);
+  it.each([...leavesOf(program)])(
+    '%s --help says what it does, tells its exit codes, and has --json unless it needs none',
+    (name, command) => {
+      const help = helpOf(command);
+      expect(help).toMatch(/^Exit codes: 0 /m);
+      expect([name, /^ +--json /m.test(help)]).toEqual([name, !WITHOUT_JSON.includes(name)]);
+    },
+  );
+
+  it.each(
+    program.commands.filter((command) => !SELF_EVIDENT.includes(command.name())).map((command) => [command.name(), command] as const),
+  )('%s --help teaches by examples', (name, command) => {
+    const help = [command, ...command.commands].map(helpOf).join('\n');
+    expect(help).toMatch(new RegExp(`^Examples:\\n(.*\\n)*?.*agent-orchestrator ${name}`, 'm'));
+  });
+
+  it('shows that help on the command line, without a word on stderr', async () => {
+    const { code, stdout, stderr } = await runCommand(['replay', 'live', '--help']);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^Exit codes: 0 /m);
-    if (command !== 'migrate') expect(stdout).toMatch(new RegExp(`^Examples:\\n(.*\\n)*?.*agent-orchestrator ${command}`, 'm'));
+    expect(stdout).toMatch(/^Usage: agent-orchestrator replay live(.*\n)*Exit codes: 0 /);
   });
 
   it.each<[string, string[], RegExp]>([
@@ -63,6 +101,40 @@ describe('agent-orchestrator', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/ORCHESTRATOR_URL=…: must be a URL like .*ORCHESTRATOR_TOKEN=…: must be a bearer token/);
     expect(stderr).not.toMatch(/hunter2|two words/);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['a checkpoint', ['verify', '--known', 'nowhere'], /ENOENT.*'nowhere'/],
+    ['a checkpoint, to export', ['export', 'session', 'x', '-o', 'out', '--known', 'nowhere'], /ENOENT.*'nowhere'/],
+    ['a bundle', ['verify-bundle', 'nowhere'], /nowhere/],
+    ['a history', ['replay', 'check', 'nowhere'], /nowhere cannot be read: ENOENT/],
+    ['a place to go on from', ['verify', '--resume', '/'], /there is no ledger|EISDIR/],
+  ])('%s that cannot be read is told by its name, without a stack', async (_, args, says) => {
+    const { code, stdout, stderr } = await runCommand(args);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(says);
+    expect(stderr).not.toMatch(/\n +at /);
+  });
+
+  it('says that .env cannot be read, without a stack; the help is there all the same', async () => {
+    const cwd = await scratchDirectory();
+    await mkdir(join(cwd, '.env'));
+    const { code, stderr } = await runCommand(['contracts', 'x'], { cwd });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^agent-orchestrator: the settings in \.env cannot be read: .*EISDIR.*\n$/)]);
+    expect(await runCommand(['contracts', '--help'], { cwd })).toMatchObject({ code: 0 });
+    const started = await runCommand(['serve'], { cwd });
+    expect([started.code, started.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^(cannot start|agent-orchestrator): the settings in \.env cannot/),
+    ]);
+  });
+
+  it('reads .env, and the environment goes before it', async () => {
+    const cwd = await scratchDirectory();
+    await writeFile(join(cwd, '.env'), 'ORCHESTRATOR_URL=http://127.0.0.1:1\n');
+    expect((await runCommand(['contracts', 'x'], { cwd })).stderr).toContain('nothing answers at http://127.0.0.1:1 (ORCHESTRATOR_URL');
+    const env = { ORCHESTRATOR_URL: 'http://127.0.0.1:2' };
+    expect((await runCommand(['contracts', 'x'], { cwd, env })).stderr).toContain('nothing answers at http://127.0.0.1:2');
   });
 
   it('colours what is wrong only where it is wanted', async () => {

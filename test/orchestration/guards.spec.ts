@@ -188,6 +188,29 @@ describe('the bulkhead of an agent', () => {
     expect(woken).toEqual(['first', 'second']);
   });
 
+  it('wakes the more urgent first, and of equals who came first', () => {
+    const own = guard({ max_concurrency: 1 });
+    own.enter();
+    const woken: string[] = [];
+    for (const [name, priority] of [
+      ['a', undefined],
+      ['b', 5],
+      ['c', 10],
+      ['d', 5],
+      ['e', 1],
+    ] as const) {
+      const leave = own.line(() => {
+        woken.push(name);
+        leave();
+      }, priority);
+    }
+    for (let i = 0; i < 5; i++) {
+      own.leave('call', true);
+      own.enter(true);
+    }
+    expect(woken.join('')).toBe('cbdae');
+  });
+
   it('wakes nobody who has left the line', () => {
     const own = guard({ max_concurrency: 1 });
     own.enter();

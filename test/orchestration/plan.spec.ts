@@ -126,6 +126,7 @@ describe('a pointer', () => {
     const parameters = { a: { $from: 's.result.n' }, b: [{ $from: 's.result.list' }, 'text'], c: { $form: 's.result' } };
     expect(filled(parameters, scope)).toEqual({ parameters: { a: 1, b: [[true], 'text'], c: { $form: 's.result' } } });
     expect(filled({ $from: 's.result' }, scope)).toEqual({ parameters: { n: 1, list: [true] } });
+    expect(filled({ a: { $from: 's.result' } }, { s: { result: null } })).toEqual({ parameters: { a: null } }); // a value as any other
   });
 
   it('that finds nothing, or more than a caller could have sent, is told in words', () => {

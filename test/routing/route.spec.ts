@@ -128,6 +128,20 @@ describe('an agent that is named', () => {
     expect(decided({ agent_id: 'bank', message: 'will there be rain' }, knowing(WORLD)).refused).toBe('nobody fits this message');
   });
 
+  it('gets it by a rule only where the rule means it, and neither a rule nor the fallback gives it to others', () => {
+    const rules = {
+      rules: [
+        { capability: 'weather.forecast', keywords: { umbrella: 1 } },
+        { capability: 'card.block', keywords: { wallet: 1 } },
+      ],
+      fallback: { agent_id: 'sky' },
+    };
+    const named = (message: string) => decided({ agent_id: 'bank', message }, knowing(WORLD, { rules }));
+    expect([idsOf(named('my umbrella')), evidenceOf(named('my umbrella')).rules]).toEqual([[], undefined]);
+    expect([idsOf(named('my wallet')), named('my wallet').ranked[0]!.capability]).toEqual([['bank'], 'card.block']);
+    expect(idsOf(decided({ message: 'my umbrella' }, knowing(WORLD, { rules })))).toEqual(['sky']);
+  });
+
   it.each([
     [{ agent_id: 'bank' }, /has several capabilities, name one: account\.balance, card\.block/],
     [{ agent_id: 'bank', capability: 'echo' }, /does not offer "echo"; it offers/],

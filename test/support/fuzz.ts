@@ -22,6 +22,7 @@ interface Schema {
 interface Operation {
   parameters?: { name: string; in: 'path' | 'query' | 'header'; schema?: Schema; required?: boolean }[];
   requestBody?: { content: Record<string, { schema?: Schema }> };
+  responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }>;
 }
 
 export interface Document {

@@ -43,13 +43,19 @@ process.once('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
-/** `agent-orchestrator <args>`, as a shell starts it. The working directory holds no .env and no data. */
-export function spawnCommand(args: readonly string[], { env = {}, input }: { env?: Record<string, string>; input?: string } = {}): Spawned {
-  return spawnNode([CLI, ...args], { PATH: process.env['PATH'], ...env }, input);
+interface Surroundings {
+  readonly env?: Record<string, string>;
+  readonly input?: string | undefined;
+  readonly cwd?: string | undefined;
 }
 
-function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv, input?: string): Spawned {
-  const child = spawn(process.execPath, args, { env, cwd: process.env['AO_TEST_SCRATCH']!, stdio: ['pipe', 'pipe', 'pipe'] });
+/** `agent-orchestrator <args>`, as a shell starts it. The working directory holds no .env and no data. */
+export function spawnCommand(args: readonly string[], { env = {}, input, cwd }: Surroundings = {}): Spawned {
+  return spawnNode([CLI, ...args], { PATH: process.env['PATH'], ...env }, { input, cwd });
+}
+
+function spawnNode(args: readonly string[], env: NodeJS.ProcessEnv, { input, cwd }: Surroundings = {}): Spawned {
+  const child = spawn(process.execPath, args, { env, cwd: cwd ?? process.env['AO_TEST_SCRATCH']!, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined).end(input); // a command that reads nothing closes it
   alive.add(child);
   let [stdout, stderr] = ['', ''];

@@ -9,6 +9,7 @@ import { AgentSource, type ConfiguredAgent, type Sources } from '../../agents/ag
 import { AgentLimits, Registration } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson, toJsonValue } from '../../kernel/json.js';
+import { Credentials } from '../tokens/credentials.client.js';
 import { InProcessClient, textOf } from './in-process.client.js';
 import { ConfiguredMcp, mcpAgent } from './mcp/configured-mcp.system.js';
 
@@ -29,19 +30,28 @@ const AgentsFile = z.strictObject({
 
 type Entry = z.output<typeof AgentsFile>['agents'][number];
 
+interface Options {
+  readonly loadMs?: number;
+  readonly log?: (message: string) => void;
+  /** For MCP servers over HTTP; the other protocols have theirs. */
+  readonly credentials?: Credentials;
+}
+
 export class ConfiguredAgents extends AgentSource {
   private readonly loadMs: number;
   private readonly log: (message: string) => void;
+  private readonly credentials: Credentials;
 
   constructor(
     private readonly file: string,
     /** For agents elsewhere. They are the operator's own: they may be where those of strangers may not. */
     private readonly protocols: readonly AgentProtocol[],
-    { loadMs = LOAD_MS, log = () => undefined }: { loadMs?: number; log?: (message: string) => void } = {},
+    { loadMs = LOAD_MS, log = () => undefined, credentials = Credentials.none }: Options = {},
   ) {
     super();
     this.loadMs = loadMs;
     this.log = log;
+    this.credentials = credentials;
   }
 
   async load(): Promise<ConfiguredAgent[]> {
@@ -73,7 +83,10 @@ export class ConfiguredAgents extends AgentSource {
       return { ...agent, description: { ...agent.description, ...limits } };
     }
     const where = typeof entry['agent_id'] === 'string' ? `agent "${entry['agent_id']}"` : at;
-    if (entry['protocol'] === MCP) return mcpAgent(this.check(ConfiguredMcp, entry, where), dirname(this.file), this.log);
+    if (entry['protocol'] === MCP) {
+      const { credentials, log } = this;
+      return mcpAgent(this.check(ConfiguredMcp, entry, where), { directory: dirname(this.file), credentials, log });
+    }
     const spoken = this.protocols.find(({ name }) => name === (entry['protocol'] ?? 'http'));
     if (!spoken) {
       const known = this.protocols.map(({ name }) => name).join(', ');

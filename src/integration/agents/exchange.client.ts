@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici';
 import type { Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
+import type { Credential } from '../tokens/credentials.client.js';
 
 export interface Exchange {
   /** Where to, for a dispatcher that reaches more than one. */
@@ -10,6 +11,8 @@ export interface Exchange {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: string;
+  /** Sent along; absent: nobody has to know who asks. */
+  readonly credential?: Credential | undefined;
   readonly maxBytes: number;
   /** Hears the head before the body comes. True: that was all, the rest is not read. What it throws ends the exchange. */
   readonly onHead?: (head: HttpHead) => boolean;
@@ -30,7 +33,25 @@ export interface HttpAnswer extends HttpHead {
  * Rejects with `payload_too_large` as soon as the answer is, and with undici's errors. `dispatch` rather than `request`: the answer is wanted
  * whole, and a stream around it costs as much as the call itself.
  */
-export function exchange(pool: Dispatcher, { maxBytes, onHead, onData, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
+export function exchange(pool: Dispatcher, request: Exchange, stop: Stop): Promise<HttpAnswer> {
+  return request.credential ? admitted(pool, request, stop) : send(pool, request, stop);
+}
+
+/** A 401 is an answer like any other: the request is not sent again with a newer token, the next one has it. */
+function admitted(pool: Dispatcher, { credential, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    stop.onStop(reject); // at once, even while it waits for a token
+    const sent = credential!.authorization().then(async (authorization) => {
+      if (stop.why) throw stop.why;
+      const answer = await send(pool, { ...request, headers: { ...request.headers, authorization } }, stop);
+      if (answer.status === 401) credential!.refused(authorization);
+      return answer;
+    });
+    sent.then(resolve, reject);
+  });
+}
+
+function send(pool: Dispatcher, { maxBytes, onHead, onData, ...request }: Exchange, stop: Stop): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const body = new Body(maxBytes);
     let head: HttpHead = { status: 0, headers: {} };

@@ -7,8 +7,8 @@ import { retryAfterMs } from '../retry-after.js';
 
 type Failure = Extract<Answer, { success: false }>;
 
-/** Of the steps before the first byte of a request. */
-const CONNECTING = ['connect', 'getaddrinfo'];
+/** Of the steps before the first byte of a request; the last is ours, of a token that cannot be had. */
+const CONNECTING = ['connect', 'getaddrinfo', 'authorization'];
 const NOT_CONNECTED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'];
 const MOST_CAUSES = 5;
 

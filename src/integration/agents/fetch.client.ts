@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici';
 import { Stop } from '../../agents/agent-client.js';
 import { OrchestratorError } from '../../kernel/errors.js';
+import type { Credential } from '../tokens/credentials.client.js';
 import { exchange, type HttpAnswer, type HttpHead } from './exchange.client.js';
 import { encoded, mediaType, redirect } from './http.client.js';
 import { eventFeed } from './server-sent-events.js';
@@ -25,11 +26,12 @@ export interface Hearing {
 
 interface Asked {
   readonly init: RequestInit;
+  readonly credential: Credential | undefined;
   readonly maxBytes: number;
   readonly hear: Hearing;
 }
 
-export async function fetchOver(dispatcher: Dispatcher, url: URL, { init, maxBytes, hear }: Asked): Promise<Response> {
+export async function fetchOver(dispatcher: Dispatcher, url: URL, { init, credential, maxBytes, hear }: Asked): Promise<Response> {
   const { method = 'GET', body = null, signal } = init;
   if (body !== null && typeof body !== 'string') throw new TypeError('only text is sent here');
   signal?.throwIfAborted();
@@ -41,6 +43,7 @@ export async function fetchOver(dispatcher: Dispatcher, url: URL, { init, maxByt
     path: url.pathname + url.search,
     method: method as Dispatcher.HttpMethod,
     headers: { 'accept-encoding': 'identity', ...Object.fromEntries(new Headers(init.headers)) },
+    credential,
     maxBytes,
     ...(body !== null && { body }),
   };

@@ -72,7 +72,7 @@ export class HttpProtocol implements AgentProtocol {
   }
 
   connect({ endpoint }: { readonly endpoint: string }): HttpClient {
-    return new HttpClient(endpoint, this.outgoing.connect);
+    return new HttpClient(endpoint, this.outgoing.connect, this.outgoing.credentials.for(endpoint));
   }
 }
 

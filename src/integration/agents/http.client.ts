@@ -8,6 +8,7 @@ import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '.
 import { OrchestratorError } from '../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../kernel/json.js';
 import { traceHeaders } from '../../kernel/trace.js';
+import type { Credential } from '../tokens/credentials.client.js';
 import { MAX_ANSWER_BYTES, rawOf, readAnswer } from './answer.js';
 import { exchange, type HttpAnswer, type HttpHead } from './exchange.client.js';
 import { neverSent, turnedAway } from './fault.js';
@@ -29,7 +30,11 @@ export class HttpClient extends AgentClient {
   private probing: Promise<Health> | null = null;
 
   /** `connect`: the way out, where the address is not everybody's to reach. */
-  constructor(endpoint: string, connect?: buildConnector.connector) {
+  constructor(
+    endpoint: string,
+    connect?: buildConnector.connector,
+    private readonly credential?: Credential,
+  ) {
     super();
     const url = new URL(endpoint);
     this.path = url.pathname.replace(/\/$/, '');
@@ -53,7 +58,9 @@ export class HttpClient extends AgentClient {
     const path = `${this.path}/execute`;
     let answer: HttpAnswer;
     try {
-      answer = await exchange(this.pool, { method: 'POST', path, headers, body: JSON.stringify(task), maxBytes: MAX_ANSWER_BYTES }, stop);
+      const { credential } = this;
+      const body = JSON.stringify(task);
+      answer = await exchange(this.pool, { method: 'POST', path, headers, body, credential, maxBytes: MAX_ANSWER_BYTES }, stop);
     } catch (error) {
       return broken(error);
     }
@@ -83,7 +90,7 @@ export class HttpClient extends AgentClient {
     try {
       const { status } = await exchange(
         this.probes,
-        { method: 'GET', path: `${this.path}/health`, headers, maxBytes: MAX_HEALTH_BYTES },
+        { method: 'GET', path: `${this.path}/health`, headers, credential: this.credential, maxBytes: MAX_HEALTH_BYTES },
         stop,
       );
       if (status >= 200 && status < 300) return { status: 'healthy', error: null };

@@ -8,6 +8,7 @@ import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector } from 'undici';
 import { OrchestratorError } from '../../kernel/errors.js';
+import { Credentials } from '../tokens/credentials.client.js';
 import { type Fetch, fetchOver, type Hearing } from './fetch.client.js';
 
 /** Cloud metadata, other link-local things, multicast, "this network" and broadcast: no agent lives there. */
@@ -39,6 +40,8 @@ export class Outgoing {
   constructor(
     networks: readonly string[],
     private readonly addressesOf: (name: string) => Promise<LookupAddress[]> = (name) => lookup(name, { all: true }),
+    /** What whoever asks has to show, by address. */
+    readonly credentials: Credentials = Credentials.none,
   ) {
     this.loopback = networks.includes('loopback');
     this.privately = networks.includes('private');
@@ -75,7 +78,10 @@ export class Outgoing {
 
   /** `fetch` for SDKs: the way out as above, at most `maxBytes` of answer, no redirects. */
   fetch(maxBytes: number, hear: Hearing = {}): Fetch {
-    return async (input, init = {}) => fetchOver(this.dispatcher, httpUrl(String(input)), { init, maxBytes, hear });
+    return async (input, init = {}) => {
+      const url = httpUrl(String(input));
+      return fetchOver(this.dispatcher, url, { init, credential: this.credentials.for(url), maxBytes, hear });
+    };
   }
 
   close(): Promise<void> {

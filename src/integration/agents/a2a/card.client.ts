@@ -63,7 +63,8 @@ export class Cards {
     let status = 404;
     for (const { url } of placesOf(address)) {
       const { origin, pathname, search } = new URL(url);
-      const request = { origin, method: 'GET', path: pathname + search, headers: HEADERS, maxBytes: MAX_CARD_BYTES } as const;
+      const credential = this.outgoing.credentials.for(url);
+      const request = { origin, method: 'GET', path: pathname + search, headers: HEADERS, credential, maxBytes: MAX_CARD_BYTES } as const;
       ({ status } = await exchange(this.outgoing.dispatcher, { ...request, onHead: () => true }, stop));
       if (status !== 404) break;
     }

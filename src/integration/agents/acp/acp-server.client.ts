@@ -2,6 +2,7 @@
 import { type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../../kernel/json.js';
+import type { Credential } from '../../tokens/credentials.client.js';
 import { MAX_ANSWER_BYTES } from '../answer.js';
 import { type Exchange, exchange, type HttpAnswer, type HttpHead } from '../exchange.client.js';
 import { encoded, mediaType, reason, redirect } from '../http.client.js';
@@ -15,7 +16,7 @@ const MAX_HEALTH_BYTES = 64 * 1024;
 /** For a server to end a stream by itself after it said its last word. */
 const LINGER_MS = 1000;
 
-export type Request = Omit<Exchange, 'origin' | 'maxBytes' | 'onData' | 'headers' | 'body'> & {
+export type Request = Omit<Exchange, 'origin' | 'credential' | 'maxBytes' | 'onData' | 'headers' | 'body'> & {
   readonly headers?: Record<string, string>;
   readonly body?: JsonValue;
 };
@@ -30,6 +31,7 @@ export interface Document {
 export class AcpServer {
   private readonly origin: string;
   private readonly path: string;
+  private readonly credential: Credential | undefined;
   /** Of exchanges under way; null when closed. */
   private ends: Set<Stop> | null = new Set();
 
@@ -40,6 +42,7 @@ export class AcpServer {
     const url = new URL(base);
     this.origin = url.origin;
     this.path = url.pathname.replace(/\/$/, '');
+    this.credential = outgoing.credentials.for(url);
   }
 
   ask(request: Request, stop: Stop, maxBytes = MAX_ANSWER_BYTES): Promise<HttpAnswer> {
@@ -141,6 +144,7 @@ export class AcpServer {
     const json = body === undefined ? undefined : JSON.stringify(body);
     return {
       origin: this.origin,
+      credential: this.credential,
       method,
       path: this.path + path,
       headers: { accept: 'application/json', ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },

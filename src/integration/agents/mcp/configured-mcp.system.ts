@@ -4,6 +4,7 @@ import { AgentDescription } from '../../../agents/agent.js';
 import { Stop } from '../../../agents/agent-client.js';
 import type { ConfiguredAgent } from '../../../agents/agent-source.js';
 import { AgentLimits } from '../../../agents/registration.js';
+import type { Credentials } from '../../tokens/credentials.client.js';
 import { Endpoint } from '../endpoint.js';
 import { Outgoing } from '../outgoing.client.js';
 import { Connection } from './connection.client.js';
@@ -46,10 +47,13 @@ type Log = (message: string) => void;
  * null: it is not described in the file and could not be asked at start, as the log says. The others are served without it; a description in
  * the file makes an agent known whether it runs or not.
  */
-export async function mcpAgent(entry: z.output<typeof ConfiguredMcp>, directory: string, log: Log): Promise<ConfiguredAgent | null> {
+export async function mcpAgent(
+  entry: z.output<typeof ConfiguredMcp>,
+  { directory, credentials, log }: { directory: string; credentials: Credentials; log: Log },
+): Promise<ConfiguredAgent | null> {
   const { protocol, endpoint = null, command, args, env, ...given } = entry;
   const note = (line: string) => log(`agent ${given.agent_id}: ${line}`);
-  const connection = command === undefined ? overHttp(endpoint!) : overStreams({ command, args, env, directory, log: note });
+  const connection = command === undefined ? overHttp(endpoint!, credentials) : overStreams({ command, args, env, directory, log: note });
   try {
     const known = await knownOf(given, connection);
     return { description: known, protocol, endpoint, client: new McpClient(connection, known) };
@@ -71,8 +75,8 @@ async function knownOf(given: Given, connection: Connection): Promise<Configured
   }
 }
 
-function overHttp(endpoint: string): Connection {
-  const outgoing = new Outgoing(NETWORKS);
+function overHttp(endpoint: string, credentials: Credentials): Connection {
+  const outgoing = new Outgoing(NETWORKS, undefined, credentials);
   return connectionTo(endpoint, outgoing, () => outgoing.close());
 }
 
