@@ -86,6 +86,12 @@ export class PayloadCheck {
     if (this.victims.size < REMEMBERED) for (const digest of wanted) this.victims.set(digest, at);
   }
 
+  /** What was erased and can be read all the same: never deleted, or brought back by a restore. */
+  mustBeGone(rows: readonly PayloadFact[], at: Place): void {
+    if (rows.some((row) => !row.sealed))
+      this.report.invalid('payload digests', at, 'the payload was erased with its stream, as a payload.erased says, and it is here');
+  }
+
   private miss(id: string, missing: Missing): void {
     this.missing.set(id, missing);
     const stream = missing.at.stream ?? '';
