@@ -16,6 +16,7 @@ import { ErasureController } from './api/erasure.controller.js';
 import { ExportController } from './api/export.controller.js';
 import { HealthController } from './api/health.controller.js';
 import { LogController } from './api/log.controller.js';
+import { MemAgentController } from './api/memagent.controller.js';
 import { MemoryController } from './api/memory.controller.js';
 import { MetricsController } from './api/metrics.controller.js';
 import { OrchestrateController } from './api/orchestrate.controller.js';
@@ -153,6 +154,7 @@ export class AppModule {
         ContractsController,
         SessionsController,
         ErasureController,
+        MemAgentController,
         MemoryController,
         AgentsController,
         RegistrationController,

@@ -72,6 +72,15 @@ describe('the configuration', () => {
     expect(refusal({ TRACE_URL: value }).message).toMatch(/TRACE_URL=…: must (be off, or a URL like|have no query)/);
   });
 
+  it.each(['ftp://api', 'https://me:secret@gateway.example', 'https://gateway.example/?key=secret'])(
+    'refuses ANTHROPIC_BASE_URL=%s, which errors would quote, and does not echo it',
+    (value) => {
+      const { message } = refusal({ ANTHROPIC_BASE_URL: value });
+      expect(message).toMatch(/ANTHROPIC_BASE_URL=…: must (be an http|have no user)/);
+      expect(message).not.toContain('secret');
+    },
+  );
+
   it('takes off, or a URL, for TRACE_URL', () => {
     for (const TRACE_URL of ['off', 'http://localhost:8787', 'https://me:pw@trace.example.com/base/']) {
       expect(readConfig({ TRACE_URL })).toMatchObject({ TRACE_URL });

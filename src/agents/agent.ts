@@ -17,7 +17,7 @@
 import { z } from 'zod';
 import type { JsonValue } from '../kernel/json.js';
 import type { Progress } from './agent-client.js';
-import { mustCompile } from './json-schema.js';
+import { judge } from './json-schema.js';
 
 export interface Task {
   /** The REQUEST's id. The same id never stands for two calls, so it serves as idempotency key for whatever the agent does. */
@@ -52,36 +52,20 @@ export const AgentId = z
 
 const JsonSchema = z.record(z.string(), z.json());
 
-export const Capability = z
-  .object({
-    name: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
-    description: z.string().max(4000).default(''),
-    input_schema: JsonSchema.optional(),
-    output_schema: JsonSchema.optional(),
-    /** What it takes, in words for people, where there is no input_schema; nothing is held to it. */
-    parameters: z.record(z.string(), z.json()).optional(),
-    tags: z.array(z.string().max(100)).max(50).optional(),
-    examples: z.array(z.json()).max(50).optional(),
-    /** To do it twice is the same as to do it once: it may be tried again when nobody knows whether it was done. */
-    idempotent: z.boolean().optional(),
-    /** Doing it again for comparison harms nobody: nothing is sent, booked or paid. */
-    replay_safe: z.boolean().optional(),
-  })
-  .superRefine(compilable);
-
-/** A schema no value can be held to is refused with its agent, not when it is first needed. */
-function compilable(capability: z.output<typeof Capability>, context: z.RefinementCtx): void {
-  for (const which of ['input_schema', 'output_schema'] as const) {
-    try {
-      if (capability[which]) mustCompile(capability[which]);
-    } catch (error) {
-      const message = `of capability "${capability.name}" cannot be used: ${(error as Error).message}`;
-      context.addIssue({ code: 'custom', path: [which], message });
-    }
-  }
-}
+export const Capability = z.object({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/, 'must be 1-128 of A-Z a-z 0-9 . _ : / - and start with a letter or digit'),
+  description: z.string().max(4000).default(''),
+  input_schema: JsonSchema.optional(),
+  output_schema: JsonSchema.optional(),
+  /** What it takes, in words for people, where there is no input_schema; nothing is held to it. */
+  parameters: z.record(z.string(), z.json()).optional(),
+  tags: z.array(z.string().max(100)).max(50).optional(),
+  examples: z.array(z.json()).max(50).optional(),
+  /** To do it twice is the same as to do it once: it may be tried again when nobody knows whether it was done. */
+  idempotent: z.boolean().optional(),
+  /** Doing it again for comparison harms nobody: nothing is sent, booked or paid. */
+  replay_safe: z.boolean().optional(),
+});
 
 /** What an agent says of itself; the payload of agent.registered and agent.updated. */
 export const AgentDescription = z.object({
@@ -92,7 +76,7 @@ export const AgentDescription = z.object({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/, 'must be 1-64 of A-Z a-z 0-9 . + _ -')
     .default('1.0.0'),
-  capabilities: z.array(Capability).min(1).max(500).superRefine(named),
+  capabilities: z.array(Capability).min(1).max(500).superRefine(named).superRefine(compilable),
 });
 
 /** Two capabilities of one name would leave open which schemas hold. */
@@ -101,6 +85,20 @@ function named(capabilities: readonly { name: string }[], context: z.RefinementC
   names.forEach((name, i) => {
     if (names.indexOf(name) < i) context.addIssue({ code: 'custom', path: [i, 'name'], message: `"${name}" stands there twice` });
   });
+}
+
+/** A schema no value can be held to is refused with its agent, not when it is first needed. */
+function compilable(capabilities: readonly z.output<typeof Capability>[], context: z.RefinementCtx): void {
+  const mustCompile = judge();
+  for (const [i, capability] of capabilities.entries())
+    for (const which of ['input_schema', 'output_schema'] as const) {
+      try {
+        if (capability[which]) mustCompile(capability[which]);
+      } catch (error) {
+        const message = `of capability "${capability.name}" cannot be used: ${(error as Error).message}`;
+        context.addIssue({ code: 'custom', path: [i, which], message });
+      }
+    }
 }
 
 export type Capability = z.input<typeof Capability>;

@@ -26,6 +26,24 @@ export function observe(watched: Watched): { state: HealthState; reason?: string
   return { state: 'available' };
 }
 
+/** Of all agents together. */
+export function systemHealth(agents: readonly { readonly agent_id: string; readonly state: string }[]) {
+  const well: string[] = [];
+  const ill: string[] = [];
+  for (const { agent_id, state } of agents) (state === 'offline' || state === 'error' ? ill : well).push(agent_id);
+  const all = ill.length === 0 ? 'healthy' : ill.length * 2 > agents.length ? 'degraded' : 'warning';
+  return { healthy_agents: well, unhealthy_agents: ill, total_agents: agents.length, system_health: all } as const;
+}
+
+/** Those whose turn it is: who was never asked, then who was asked longest ago. However slow the others are, everybody has a turn. */
+export function longestUnasked(due: readonly { readonly agent: string; readonly checked_at: Date | null }[], most: number): string[] {
+  const since = ({ checked_at }: (typeof due)[number]) => checked_at?.getTime() ?? 0;
+  return [...due]
+    .sort((a, b) => since(a) - since(b))
+    .slice(0, most)
+    .map(({ agent }) => agent);
+}
+
 /** So many calls in a row must go wrong, and each time as many more do, it is told again. */
 const MOST_BAD_CALLS = 3;
 

@@ -22,6 +22,8 @@ export interface Compiled {
 
 /** Compiling takes time by the square of the size; this much takes about a second. */
 const MAX_BYTES = 64 * 1024;
+/** Of the squares of the sizes of all schemas of one description: however many there are, they take about two seconds. */
+const MOST_TOGETHER = 2 * MAX_BYTES ** 2;
 const BRANCHES = /"(?:pattern|patternProperties|\$ref|\$dynamicRef|\$recursiveRef)":/;
 const SMALL = { parts: 1000, characters: 10_000 };
 const MOST_TOLD = 10;
@@ -76,9 +78,20 @@ export function compile(schema: JsonSchema): Compiled {
   return made;
 }
 
-/** Throws as `compile` does, without compiling what was met before. */
-export function mustCompile(schema: JsonSchema): void {
-  const key = hash('sha256', JSON.stringify(schema), 'base64');
+/** Judges the schemas of one description, one after the other: throws as `compile` does, and for those that are too much together. */
+export function judge(): (schema: JsonSchema) => void {
+  let together = 0;
+  return (schema) => {
+    const text = JSON.stringify(schema);
+    together += Math.min(MAX_BYTES, text.length) ** 2;
+    if (together > MOST_TOGETHER) throw new Error('with the schemas before it there is too much to compile: make them smaller');
+    mustCompile(schema, text);
+  };
+}
+
+/** What was met before is not compiled again. */
+function mustCompile(schema: JsonSchema, text: string): void {
+  const key = hash('sha256', text, 'base64');
   let verdict = verdicts.get(key);
   if (!verdict) {
     verdict = { why: null };

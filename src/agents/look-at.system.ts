@@ -22,8 +22,8 @@ export interface Before {
 
 export const LIST = 'list';
 
-/** Throws `agent_not_understood` saying what to do, and whatever the protocols say about the address. */
-export async function lookAt(protocols: AgentProtocols, url: string, before: Before = {}): Promise<Seen> {
+/** Throws `agent_not_understood` saying what to do, whatever the protocols say about the address, and the reason of `enough`. */
+export async function lookAt(protocols: AgentProtocols, url: string, before: Before, enough: Stop): Promise<Seen> {
   const all = [
     ...protocols.all.map(({ name, discover }, i) => ({ name, discover: discover.bind(protocols.all[i]!) })),
     { name: LIST, discover: protocols.list.bind(protocols) },
@@ -34,7 +34,7 @@ export async function lookAt(protocols: AgentProtocols, url: string, before: Bef
   for (const { name, discover } of [...first, ...all.filter((each) => !first.includes(each))]) {
     const etag = name === before.protocol ? before.etag : undefined;
     try {
-      const found = await within(url, (stop) => discover(url, { stop, ...(etag !== undefined && { etag }) }));
+      const found = await within(url, enough, (stop) => discover(url, { stop, ...(etag !== undefined && { etag }) }));
       if (found !== null) return { protocol: name, found };
     } catch (error) {
       if (!(error instanceof OrchestratorError) || error.code !== 'agent_not_understood') throw error;
@@ -51,8 +51,10 @@ export async function lookAt(protocols: AgentProtocols, url: string, before: Bef
   );
 }
 
-async function within<T>(url: string, work: (stop: Stop) => Promise<T>): Promise<T> {
+async function within<T>(url: string, enough: Stop, work: (stop: Stop) => Promise<T>): Promise<T> {
+  if (enough.why) throw enough.why;
   const stop = new Stop();
+  enough.onStop((why) => stop.stop(why));
   const late = new OrchestratorError('agent_unreachable', `${url} did not answer within ${LOOK_MS / 1000} s`);
   const timer = setTimeout(() => stop.stop(late), LOOK_MS);
   try {

@@ -3,6 +3,7 @@ import { canonicalJson } from '../kernel/canonical.js';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { type AgentState, isRegistered } from './agent-state.js';
+import type { RegisteredAgent } from './directory.js';
 import type { Registration, Source } from './registration.js';
 
 export interface Wanted {
@@ -12,11 +13,18 @@ export interface Wanted {
 }
 
 /** Are these two the same on the record? */
-export function isSame(state: AgentState, { description, source }: Wanted): boolean {
+export function isSame(state: AgentState, wanted: Wanted): boolean {
   const before = state.in_force;
   if (!isRegistered(state) || before?.description === undefined) return false;
-  return text(before.description) === text(description) && text(before.source ?? null) === text(source);
+  return same({ description: before.description, source: before.source ?? null }, wanted);
 }
+
+/** The same of an agent as this process knows it, which may be a second behind the record. */
+export function isAsBefore({ description, protocol, endpoint, source }: RegisteredAgent, wanted: Wanted): boolean {
+  return same({ description: { ...description, protocol, ...(endpoint !== null && { endpoint }) }, source }, wanted);
+}
+
+const same = (one: Wanted, other: Wanted) => text(one.description) === text(other.description) && text(one.source) === text(other.source);
 
 const text = (value: unknown) => canonicalJson(JSON.parse(JSON.stringify(value)) as JsonValue);
 

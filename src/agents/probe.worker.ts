@@ -5,10 +5,11 @@
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from '../ledger/database.postgres.js';
 import { newDraft } from '../ledger/draft.system.js';
+import { type AgentClient, type Health, Stop } from './agent-client.js';
 import { type AgentState, isRegistered } from './agent-state.js';
 import type { AgentStreams } from './agents.postgres.js';
 import type { AgentRegistry, RegisteredAgent } from './directory.js';
-import { observe } from './health.js';
+import { longestUnasked, observe } from './health.js';
 import type { RegistryWorker } from './registry.worker.js';
 import { noteProbe, takeProbes, type WatchRow, watchRows } from './watch.postgres.js';
 
@@ -28,6 +29,9 @@ export class ProbeWorker implements Worker {
   readonly name = 'agent probes';
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | null = null;
+  private draining = false;
+  /** Of the probes under way. */
+  private stop = new Stop();
   private probed = 0;
   private transitions = 0;
   private lastError: string | null = null;
@@ -75,12 +79,19 @@ export class ProbeWorker implements Worker {
   /** False: nobody had to be asked. A stopped agent is left alone. */
   private async probe(agents: readonly RegisteredAgent[], rows: ReadonlyMap<string, WatchRow>): Promise<boolean> {
     if (this.times.intervalSeconds === 0) return false;
-    const due = agents.filter(({ status, description }) => status !== 'stopped' && (rows.get(description.agent_id)?.due ?? true));
-    const asked = due.slice(0, MOST_PROBES).map((agent) => agent.description.agent_id);
+    const due = agents.flatMap(({ status, description: { agent_id: agent } }) => {
+      const row = rows.get(agent);
+      return status !== 'stopped' && (row?.due ?? true) ? [{ agent, checked_at: row?.checked_at ?? null }] : [];
+    });
+    const asked = longestUnasked(due, MOST_PROBES);
     const taken = await takeProbes(this.db, asked.sort(), this.times.intervalSeconds);
+    if (this.draining) return false;
+    const stop = new Stop();
+    this.stop = stop;
     await Promise.all(
       taken.map(async (id) => {
-        const health = await this.registry.get(id)?.client.health();
+        const client = this.registry.get(id)?.client;
+        const health = client && (await answered(client, stop));
         if (health) await noteProbe(this.db, id, health);
         this.probed += 1;
       }),
@@ -106,10 +117,20 @@ export class ProbeWorker implements Worker {
 
   async drain(): Promise<void> {
     clearInterval(this.timer);
+    this.draining = true;
+    this.stop.stop(new Error('the orchestrator is shutting down'));
     await this.running;
   }
 
   status(): Record<string, unknown> {
     return { interval_seconds: this.times.intervalSeconds, probed: this.probed, transitions: this.transitions, last_error: this.lastError };
   }
+}
+
+/** null: it was not waited for. */
+function answered(client: AgentClient, stop: Stop): Promise<Health | null> {
+  return new Promise((resolve) => {
+    stop.onStop(() => resolve(null));
+    void client.health().then(resolve);
+  });
 }

@@ -7,7 +7,7 @@ export interface SourceRow {
   readonly etag: string | null;
 }
 
-/** Takes the turn to look at those that are due: of any number of replicas one gets it. In order, so that nobody waits in a circle. */
+/** Takes the turn to look at those that are due, for an interval give or take a fifth: of any number of replicas one gets it. In order, so that nobody waits in a circle. */
 export async function takeSources(tx: Tx, urls: readonly string[], seconds: number): Promise<SourceRow[]> {
   if (urls.length === 0) return [];
   return tx.named(

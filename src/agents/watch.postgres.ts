@@ -28,13 +28,16 @@ export async function watchRows(tx: Tx, agents: readonly string[]): Promise<Map<
   return new Map(rows.map((row) => [row.agent, row]));
 }
 
-/** Takes the turn to probe these agents: of any number of replicas one gets it, for each agent and interval. In order, so that nobody waits in a circle. */
+/**
+ * Takes the turn to probe these agents: of any number of replicas one gets it, for each agent and interval, give or take a fifth: those that came
+ * together are not asked together for ever. In order, so that nobody waits in a circle.
+ */
 export async function takeProbes(tx: Tx, agents: readonly string[], seconds: number): Promise<string[]> {
   if (agents.length === 0) return [];
   const rows = await tx.named<{ agent: string }>(
     'take_probes',
     `INSERT INTO agent_watch AS w (agent, due_at)
-     SELECT a, clock_timestamp() + make_interval(secs => $2) FROM unnest($1::text[]) AS a ORDER BY a COLLATE "C"
+     SELECT a, clock_timestamp() + make_interval(secs => $2::float8 * (0.8 + 0.4 * random())) FROM unnest($1::text[]) AS a ORDER BY a COLLATE "C"
      ON CONFLICT (agent) DO UPDATE SET due_at = excluded.due_at WHERE w.due_at <= clock_timestamp() RETURNING agent`,
     [agents, seconds],
   );
@@ -86,12 +89,14 @@ export async function watchAfresh(tx: Tx, agent: string, leaseSeconds: number | 
   );
 }
 
-/** Whether discovery found these agents. */
-export async function noteFound(tx: Tx, agent: string, found: boolean): Promise<void> {
+/** Whether discovery found these agents. Nothing is written of those that were there and are. In order, so that nobody waits in a circle. */
+export async function noteFound(tx: Tx, agents: readonly { readonly agent: string; readonly found: boolean }[]): Promise<void> {
+  if (agents.length === 0) return;
   await tx.named(
     'note_found',
-    `INSERT INTO agent_watch (agent, misses) VALUES ($1, CASE WHEN $2 THEN 0 ELSE 1 END)
-     ON CONFLICT (agent) DO UPDATE SET misses = CASE WHEN $2 THEN 0 ELSE agent_watch.misses + 1 END`,
-    [agent, found],
+    `INSERT INTO agent_watch AS w (agent, misses) SELECT a, m FROM unnest($1::text[], $2::int[]) AS s(a, m) ORDER BY a COLLATE "C"
+     ON CONFLICT (agent) DO UPDATE SET misses = CASE WHEN excluded.misses = 0 THEN 0 ELSE w.misses + 1 END
+      WHERE excluded.misses > 0 OR w.misses > 0`,
+    [agents.map(({ agent }) => agent), agents.map(({ found }) => (found ? 0 : 1))],
   );
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { GetAgentThen } from '../agents/agent-history.queries.js';
 import { type AgentState, isRegistered, statusOf } from '../agents/agent-state.js';
 import { AgentRegistry, type RegisteredAgent } from '../agents/directory.js';
+import { systemHealth } from '../agents/health.js';
 import { unknown } from '../agents/ownership.js';
 import { agentDurations, inFlight } from '../contracts/agent-metrics.postgres.js';
 import { agentTotals } from '../contracts/tallies.follower.js';
@@ -55,18 +56,7 @@ export class AgentsController {
   @Problems('ledger_unavailable')
   async agentsHealth(): Promise<z.output<typeof AgentsHealth>> {
     const agents = await this.shown.health();
-    const total = agents.length;
-    const ill = ({ state }: (typeof agents)[number]) => state === 'offline' || state === 'error';
-    const [healthy_agents, unhealthy_agents] = [agents.filter((agent) => !ill(agent)).map(idOf), agents.filter(ill).map(idOf)];
-    const unhealthy = unhealthy_agents.length;
-    return {
-      healthy_agents,
-      unhealthy_agents,
-      total_agents: total,
-      system_health: unhealthy === 0 ? 'healthy' : unhealthy * 2 > total ? 'degraded' : 'warning',
-      agents,
-      total,
-    };
+    return { ...systemHealth(agents), agents, total: agents.length };
   }
 
   @Get('agents/:id')
@@ -122,8 +112,6 @@ export class AgentsController {
     return { capabilities, total: capabilities.length };
   }
 }
-
-const idOf = ({ agent_id }: { agent_id: string }) => agent_id;
 
 function asItWas(state: AgentState, at: string): z.output<typeof AgentThen> {
   const { agent_id, seq, in_force, retired_at, health } = state;

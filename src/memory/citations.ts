@@ -81,9 +81,11 @@ class Figures {
   }
 }
 
-/** Numbers in one notation: 3.50 is 3.5, 007 is 7. What has several points, as a version has, stays as it is. */
+/** Numbers in one notation: 3.50 is 3.5, 007 is 7. What has several points, as a version has, and the digits of other scripts stay as they are. */
 const figures = (text: string): string[] =>
-  (text.match(/\d+(?:\.\d+)*/g) ?? []).map((figure) => (/^\d{1,15}(?:\.\d{1,15})?$/.test(figure) ? String(Number(figure)) : figure));
+  (text.match(/\p{Nd}+(?:\.\p{Nd}+)*/gu) ?? []).map((figure) =>
+    /^\d{1,15}(?:\.\d{1,15})?$/.test(figure) ? String(Number(figure)) : figure,
+  );
 
 /** 1,234 as 1234. */
 const ungrouped = (text: string): string => text.replace(/(\d),(?=\d{3}(?!\d))/g, '$1');

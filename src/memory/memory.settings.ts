@@ -3,12 +3,15 @@ import { numberBetween, wholeNumber } from '../kernel/setting.js';
 import type { Prices } from './language-model.js';
 
 const price = () => numberBetween(0, 1_000_000).optional();
-const httpUrl = (allowed: string) => z.url({ protocol: /^https?$/, error: allowed });
+/** A user or password in it would stand in the words of every connection that fails, and those are recorded. */
+const baseUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine((url) => !/[@?#]/.test(url), 'must have no user, password, query and fragment');
 
 export const MemorySettings = z.object({
   /** Unset: no language model is asked; sessions are compressed by extraction. */
   ANTHROPIC_API_KEY: z.string().min(1).optional(),
-  ANTHROPIC_BASE_URL: httpUrl('must be an http or https URL').default('https://api.anthropic.com'),
+  ANTHROPIC_BASE_URL: baseUrl.default('https://api.anthropic.com'),
   ANTHROPIC_MODEL: z.string().min(1).max(200).default('claude-sonnet-5-5'),
   /** Larger sessions are summarised in parts. */
   ANTHROPIC_MAX_INPUT_TOKENS: wholeNumber(1000, 10_000_000).default(150_000),

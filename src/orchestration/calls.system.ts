@@ -10,6 +10,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import type { JsonValue } from '../kernel/json.js';
 import { Metrics } from '../kernel/metrics.system.js';
 import type { Trace } from '../kernel/trace.js';
+import { UnderWay } from '../kernel/under-way.js';
 import { ORCHESTRATION_SETTINGS, type OrchestrationSettings } from './orchestration.settings.js';
 import type { Ended } from './retry.js';
 import { Waits } from './waits.system.js';
@@ -35,7 +36,7 @@ export interface Call {
 
 @Injectable()
 export class Calls {
-  private readonly running = new Map<string, { stop: (outcome: Outcome) => void; stream: string }>();
+  private readonly running = new UnderWay<{ stop: (outcome: Outcome) => void; stream: string }>();
   private accepted = 0;
   private closing = false;
   /** How calls end that begin when the time to finish is over. */
@@ -101,7 +102,7 @@ export class Calls {
       this.metrics.called(call.agent, outcome.status, (performance.now() - started) / 1000);
       return outcome;
     } finally {
-      this.running.delete(call.task.task_id);
+      this.running.end(call.task.task_id);
     }
   }
 
@@ -130,7 +131,7 @@ export class Calls {
       listener?.gone.onStop((why) => end(failed('cancelled', why.message)));
       if (this.overtime) end(this.overtime);
       if (over) return; // nobody waits for it any more: the agent is not called
-      this.running.set(task.task_id, { stop: end, stream });
+      this.running.begin(task.task_id, { stop: end, stream });
       client.call(task, options).then(
         (answer) => settled(outcomeOf(answer)),
         (error: unknown) => {
@@ -144,13 +145,13 @@ export class Calls {
 
   /** What is under way for longer than one call ends with its session, and with the process, too. Returns what takes it out again. */
   hold(id: string, stream: string, stop: (outcome: Outcome) => void): () => void {
-    this.running.set(id, { stop, stream });
-    return () => void this.running.delete(id);
+    this.running.begin(id, { stop, stream });
+    return () => void this.running.end(id);
   }
 
   /** The session was closed over running calls. */
   cancelSession(stream: string): void {
-    for (const call of this.running.values()) {
+    for (const call of this.running.all()) {
       if (call.stream === stream) call.stop(failed('cancelled', 'the session was closed while the agent worked'));
     }
   }
@@ -167,7 +168,7 @@ export class Calls {
       const outcome = failed('interrupted', 'the orchestrator was stopped while the agent worked; whether it acted is unknown');
       this.overtime = outcome;
       // Calls before the plan they belong to, which would cancel them.
-      for (const { stop } of [...this.running.values()].reverse()) stop(outcome);
+      for (const { stop } of this.running.all().reverse()) stop(outcome);
     }, milliseconds);
     await done;
     clearTimeout(timer);

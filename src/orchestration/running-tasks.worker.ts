@@ -3,6 +3,7 @@
  * tasks looks there, several times a second, and nobody else does.
  */
 import { Stop } from '../agents/agent-client.js';
+import { UnderWay } from '../kernel/under-way.js';
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from '../ledger/database.postgres.js';
 import type { Follower } from './carrier.system.js';
@@ -14,7 +15,7 @@ const nobody = (): void => undefined;
 
 export class RunningTasks implements Worker {
   readonly name = 'running tasks';
-  private readonly stops = new Map<string, Stop>();
+  private readonly stops = new UnderWay<Stop>();
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | null = null;
   private cancelled = 0;
@@ -36,25 +37,24 @@ export class RunningTasks implements Worker {
 
   /** From here on it can be cancelled: through `gone` of the follower it is carried with. */
   begin(task: string, follower: Follower = { gone: new Stop(), recorded: nobody }): Follower {
-    this.stops.set(task, follower.gone);
+    this.stops.begin(task, follower.gone);
     return follower;
   }
 
   end(task: string): void {
-    this.stops.delete(task);
+    this.stops.end(task);
   }
 
   /** Does nothing if the task is not carried here. */
   cancel(task: string): void {
-    const stop = this.stops.get(task);
+    const stop = this.stops.end(task);
     if (!stop) return;
-    this.stops.delete(task);
     this.cancelled += 1;
     stop.stop(new Error('the task was cancelled'));
   }
 
   look(): Promise<void> {
-    this.looking ??= cancelledOf(this.db, [...this.stops.keys()])
+    this.looking ??= cancelledOf(this.db, this.stops.ids())
       .then((tasks) => {
         for (const task of tasks) this.cancel(task);
         this.lastError = null;

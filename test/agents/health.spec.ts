@@ -1,6 +1,6 @@
 import { unknownAgent } from '../../src/agents/agent-state.js';
 import { changes } from '../../src/agents/changes.js';
-import { afterCall, observe, type Watched } from '../../src/agents/health.js';
+import { afterCall, longestUnasked, observe, systemHealth, type Watched } from '../../src/agents/health.js';
 import { mayRegister } from '../../src/agents/ownership.js';
 import { Registration, type Source } from '../../src/agents/registration.js';
 
@@ -33,10 +33,46 @@ describe('an agent’s health', () => {
     expect(told).toEqual([null, null, null, null, null, 'error', null, null, 'error', null]);
     expect(bad).toBe(0);
   });
+
+  it('is asked for in turn: who was never asked comes first, then who was asked longest ago', () => {
+    const at = (minute: number) => new Date(`2026-11-20T10:0${minute}:00Z`);
+    const due = [
+      { agent: 'just now', checked_at: at(5) },
+      { agent: 'long ago', checked_at: at(1) },
+      { agent: 'never', checked_at: null },
+      { agent: 'lately', checked_at: at(3) },
+    ];
+    expect(longestUnasked(due, 3)).toEqual(['never', 'long ago', 'lately']);
+    // However slow a round is: among those due at the beginning of each, nobody is passed over for ever.
+    const asked = new Map(Array.from({ length: 1000 }, (_, i) => [`a${i}`, null as Date | null]));
+    for (let round = 1; round <= 10; round++)
+      for (const agent of longestUnasked(
+        [...asked].map(([agent, checked_at]) => ({ agent, checked_at })),
+        100,
+      ))
+        asked.set(agent, new Date(round));
+    expect([...asked.values()]).not.toContain(null);
+  });
 });
 
 const described = (more: object = {}) =>
   Registration.parse({ agent_id: 'a', name: 'A', endpoint: 'http://127.0.0.1:1', capabilities: [{ name: 'x' }, { name: 'y' }], ...more });
+
+describe('the health of all agents together', () => {
+  it.each([
+    [[], 'healthy'],
+    [['available', 'busy', 'stopped'], 'healthy'],
+    [['available', 'offline'], 'warning'],
+    [['available', 'offline', 'error'], 'degraded'],
+    [['error'], 'degraded'],
+  ])('of %j is %s', (states, system_health) => {
+    const agents = states.map((state, i) => ({ agent_id: `a${i}`, state }));
+    const [ill, well] = [true, false].map((bad) =>
+      agents.filter(({ state }) => ['offline', 'error'].includes(state) === bad).map(({ agent_id }) => agent_id),
+    );
+    expect(systemHealth(agents)).toEqual({ healthy_agents: well, unhealthy_agents: ill, total_agents: states.length, system_health });
+  });
+});
 
 describe('two descriptions', () => {
   it('that are the same differ in nothing', () => {

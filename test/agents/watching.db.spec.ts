@@ -1,4 +1,5 @@
 /** What probes and calls say becomes one event for all replicas, and no more than one in its time. */
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentProtocols } from '../../src/agents/agent-protocols.js';
 import { AgentStreams } from '../../src/agents/agents.postgres.js';
@@ -6,7 +7,7 @@ import { CallSignals } from '../../src/agents/call-signals.system.js';
 import { AgentRegistry } from '../../src/agents/directory.js';
 import { ProbeWorker } from '../../src/agents/probe.worker.js';
 import { RegistryWorker } from '../../src/agents/registry.worker.js';
-import { watchAfresh } from '../../src/agents/watch.postgres.js';
+import { noteFound, watchAfresh } from '../../src/agents/watch.postgres.js';
 import { Outgoing } from '../../src/integration/agents/outgoing.client.js';
 import { Protocols } from '../../src/integration/agents/protocols.client.js';
 import { Appender } from '../../src/ledger/append.worker.js';
@@ -119,7 +120,32 @@ describeEachDatabase('an agent that comes and goes', (open) => {
     replica.signals.ended('comes', null);
     await until('it is well', () => replica.status('comes') === 'available');
     expect((await transitions(place.db, 'comes')).slice(2).map((t) => t.health)).toEqual(['error', 'available']);
+  });
+
+  it('is offline when discovery missed it five times, however well its probes are, and back when it is found', async () => {
+    const looked = (found: boolean) => noteFound(place.db, [{ agent: 'comes', found }]);
+    await sleep(QUIET_MS);
+    for (let i = 0; i < 5; i++) await looked(false);
+    await until('it is offline', () => replica.status('comes') === 'offline');
+    await looked(true);
+    await until('it is back', () => replica.status('comes') === 'available');
+    const [offline, back] = (await transitions(place.db, 'comes')).slice(-2);
+    expect([offline!.health, offline!.reason, back!.health]).toEqual(['offline', expect.stringContaining('5 times'), 'available']);
     await expectSound(place.db);
+  });
+
+  it('that never answers does not keep the process from ending', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
+    const asked = new Promise((connected) => silent.once('connection', connected));
+    const other = await new Replica(place.db, new Appender(place.db), 0.2).start();
+    await other.register('silent', `http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    await asked;
+    const told = Date.now();
+    await other.prober.drain();
+    expect(Date.now() - told).toBeLessThan(3000);
+    await other.close();
+    silent.close();
   });
 });
 

@@ -54,7 +54,9 @@ describe('discovery', () => {
       listed = await peer({ '/capabilities': capabilities('listed') });
       bad = await peer({ '/capabilities': Buffer.from('{"agent_id": "bad", ') });
       const elsewhere = { ...capabilities('elsewhere'), name: 'Elsewhere', protocol: 'http', endpoint: listed.url, tasks_completed: 7 };
-      registry = await peer({ '/v1/agents': { agents: [{ url: listed.url }, elsewhere, { url: 'http://127.0.0.1:9999' }, 17], total: 4 } });
+      const strange = { ...elsewhere, agent_id: 'strange', protocol: 'smoke-signals' };
+      const entries = [{ url: listed.url }, elsewhere, { url: 'http://127.0.0.1:9999' }, 17, 'not an address', { url: 'ftp://a' }, strange];
+      registry = await peer({ '/v1/agents': { agents: entries, total: 7 } });
       const file = await addresses([good.url, bad.url, 'http://127.0.0.1:9999'], [`${registry.url}/v1/agents`]);
       return { AGENTS_FILE: file, DISCOVERY_INTERVAL_SECONDS: '1' };
     },
@@ -76,7 +78,13 @@ describe('discovery', () => {
     expect(of(good.url)).toEqual({ url: good.url, agents: ['good'], errors: [] });
     expect(of('http://127.0.0.1:9999').errors).toEqual([expect.stringContaining('ECONNREFUSED')]);
     expect(of(bad.url).errors).toEqual([expect.stringContaining('answers no JSON')]);
-    expect(of(`${registry.url}/v1/agents`)).toMatchObject({ agents: expect.arrayContaining(['elsewhere', 'listed']) });
+    const list = of(`${registry.url}/v1/agents`);
+    expect(list.agents.sort()).toEqual(['elsewhere', 'listed']);
+    expect(list.errors).toEqual([
+      ...[4, 5, 6].map((n) => expect.stringContaining(`entry ${n} of the list names no agent`)),
+      expect.stringContaining('its protocol is not spoken here'),
+      expect.stringContaining('ECONNREFUSED'),
+    ]);
     await ao.post('/v1/agents/refresh', { url: 'http://127.0.0.1:1' }).expect(404);
   });
 
@@ -123,6 +131,30 @@ describe('discovery', () => {
     expect((await agent('elsewhere')).status).toBe('retired');
   });
 });
+
+it('a list of addresses that never answer keeps neither the others nor the end of the process waiting', async () => {
+  const asked = new Set<string>();
+  const silent = createHttpServer(({ url }) => void asked.add(url!));
+  const { url } = await listening(silent);
+  const at = url.replace('https', 'http');
+  const slow = await peer({ '/list': Array.from({ length: 160 }, (_, i) => `${at}/${i}`) }); // ten times five seconds
+  const quick = await peer({ '/capabilities': capabilities('quick') });
+  const place = await anyPlace();
+  const server = await start(place, { AGENTS_FILE: await addresses([quick.url], [`${slow.url}/list`]), DISCOVERY_INTERVAL_SECONDS: '1' });
+  try {
+    await until('the list is being looked at', () => asked.size >= 16);
+    const looks = quick.asked.length;
+    await until('the other was looked at twice', () => quick.asked.length > looks + 2, 20_000);
+    expect(asked.size).toBeLessThan(160); // the first look is not over
+  } finally {
+    const told = Date.now();
+    await server.close();
+    expect(Date.now() - told).toBeLessThan(8000);
+    silent.closeAllConnections();
+    silent.close();
+    await place.drop();
+  }
+}, 60_000);
 
 describe('whatever an address answers', () => {
   const ao = running(anyPlace, async () => ({ DISCOVERY_INTERVAL_SECONDS: '0' }));

@@ -73,6 +73,7 @@ describe('the check of citations', () => {
     ['Said.', [id(1), id(3)], `cites ${id(3)}, which is no contract of the source`],
     ['It was 9.', [id(1)], 'the figure 9 stands in none of the contracts it cites'],
     ['It was 2.', [id(1)], 'the figure 2 stands in none of the contracts it cites'],
+    ['It was ٩٩.', [id(1)], 'the figure ٩٩ stands in none of the contracts it cites'],
   ])('takes out %p citing %p, and says that it %s', (text, cited, reason) => {
     const { kept, removed } = keptOf(text, cited);
     expect(kept).toEqual(NOTHING);
@@ -86,6 +87,7 @@ describe('the check of citations', () => {
     ['100,200', '{"list":[100,200]}'],
     ['version 1.2.3', '{"v":"1.2.3"}'],
     ['agent 007', '{"agent":7}'],
+    ['٩٩ persons', '{"text":"٩٩"}'],
   ])('finds the figures of %p in %p', (text, values) => {
     expect(keptOf(text, [id(1)], [contract(1, { values: { result: values } })]).removed).toEqual([]);
   });

@@ -160,6 +160,13 @@ describeEachPlace('a session compressed without a language model', (make) => {
     expect((await ao.get(`/v1/sessions/${encodeURIComponent(name)}/memory`).expect(200)).body.memory_block).toBeNull();
   });
 
+  it('is passed on to nobody where no MemAgent is connected, who could be asked to take it again', async () => {
+    expect((await ao.post('/v1/memagent/retry-parked').expect(409)).body).toMatchObject({
+      code: 'integration_off',
+      detail: expect.stringContaining('MEMAGENT_URL'),
+    });
+  });
+
   it('that does not exist is a 404, for every way of asking', async () => {
     const unknown = { code: 'not_found' };
     expect((await ao.post('/v1/compress', { session_id: 'never seen' }).expect(404)).body).toMatchObject(unknown);

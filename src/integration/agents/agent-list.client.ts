@@ -4,6 +4,7 @@ import { AgentId } from '../../agents/agent.js';
 import type { Stop } from '../../agents/agent-client.js';
 import type { Discovered } from '../../agents/agent-protocol.js';
 import type { Listing } from '../../agents/agent-protocols.js';
+import { Endpoint } from '../../agents/registration.js';
 import { getDocument } from './document.client.js';
 import type { Outgoing } from './outgoing.client.js';
 
@@ -16,8 +17,14 @@ const Described = z.looseObject({
   endpoint: z.string(),
   capabilities: z.array(z.looseObject({ name: z.string() })),
 });
-const Item = z.union([z.string(), Described, z.looseObject({ url: z.string() })]);
+const Entry = z.union([
+  Endpoint.transform((url) => ({ url })),
+  Described.transform((said) => ({ agent: described(said) })),
+  z.object({ url: Endpoint }),
+]);
 const List = z.union([z.array(z.unknown()), z.object({ agents: z.array(z.unknown()) }).transform(({ agents }) => agents)]);
+
+const NOBODY = 'it needs a plain http or https address, or a description with agent_id, name, protocol, endpoint and capabilities';
 
 export async function listAgents(
   outgoing: Outgoing,
@@ -29,25 +36,25 @@ export async function listAgents(
   const list = List.safeParse(json);
   if (status !== 200 || !list.success) return null;
   const agents: Discovered[] = [];
-  const elsewhere: string[] = [];
-  for (const one of list.data.slice(0, MOST)) {
-    const { data: item } = Item.safeParse(one);
-    if (typeof item === 'string') elsewhere.push(item);
-    else if (item && isDescribed(item)) agents.push(described(item));
-    else if (item) elsewhere.push(item.url);
+  const elsewhere = new Set<string>();
+  const skipped: string[] = [];
+  for (const [i, one] of list.data.slice(0, MOST).entries()) {
+    const entry = Entry.safeParse(one).data;
+    if (!entry) skipped.push(`entry ${i + 1} of the list names no agent: ${NOBODY}`);
+    else if ('agent' in entry) agents.push(entry.agent);
+    else elsewhere.add(entry.url);
   }
-  return { agents, elsewhere: [...new Set(elsewhere)], ...(etag !== undefined && { etag }) };
+  if (list.data.length > MOST) skipped.push(`no more than the first ${MOST} entries of the list are read`);
+  return { agents, elsewhere: [...elsewhere], skipped, ...(etag !== undefined && { etag }) };
 }
 
-const isDescribed = (item: object): item is z.output<typeof Described> => Described.safeParse(item).success;
-
 /** The members of a description; an orchestrator says more of an agent, which is its own affair. */
-function described(item: z.output<typeof Described>): Discovered {
-  const { agent_id, name, description, version, capabilities, endpoint, protocol } = item;
+function described(said: z.output<typeof Described>): Discovered {
+  const { agent_id, name, description, version, capabilities, endpoint, protocol } = said;
   return {
     description: { agent_id, name, description, version, capabilities } as Discovered['description'],
     endpoint,
     protocol,
-    document: { media_type: 'application/json', bytes: Buffer.from(JSON.stringify(item)) },
+    document: { media_type: 'application/json', bytes: Buffer.from(JSON.stringify(said)) },
   };
 }

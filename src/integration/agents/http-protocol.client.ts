@@ -82,7 +82,7 @@ const namesItself = (json: JsonValue) =>
 function describe(said: z.output<typeof Capabilities>, endpoint: string): AgentDescription {
   const name = said.agent_name ?? said.name ?? said.agent_id ?? endpoint;
   return {
-    agent_id: agentIdFrom(said.agent_id ?? name),
+    agent_id: agentIdFrom(said.agent_id ?? name) || 'agent',
     name: name.slice(0, 200),
     ...(said.description !== undefined && { description: said.description }),
     ...(said.version !== undefined && { version: said.version }),

@@ -6,26 +6,28 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { Agent, buildConnector } from 'undici';
+import { Agent, buildConnector, Pool } from 'undici';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { Credentials } from '../tokens/credentials.client.js';
 import { type Fetch, fetchOver, type Hearing } from './fetch.client.js';
 
-/** Cloud metadata, other link-local things, multicast, "this network" and broadcast: no agent lives there. */
-const NEVER = blockList(
-  ['169.254.0.0/16', '0.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '100.100.100.200/32'],
-  ['fe80::/10', '::/128', 'ff00::/8', 'fd00:ec2::254/128'],
-);
-const LOOPBACK = blockList(['127.0.0.0/8'], ['::1/128']);
+/** Cloud metadata (of Azure, Oracle and Alibaba at addresses of their own), link-local, multicast, "this network", broadcast: no agent lives there. */
+const NOWHERE = ['169.254.0.0/16', '168.63.129.16/32', '192.0.0.0/24', '100.100.100.200/32', '0.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4'];
+/** What a gateway (NAT64) makes IPv4 addresses of. */
+const behindNat64 = (range: string) => `64:ff9b::${range.replace(/\d+$/, (bits) => String(96 + Number(bits)))}`;
+const NEVER = blockList(NOWHERE, ['fe80::/10', '::/128', 'ff00::/8', 'fd00:ec2::254/128', 'fd20:ce::254/128', ...NOWHERE.map(behindNat64)]);
+const LOOPBACK = blockList(['127.0.0.0/8'], ['::1/128', behindNat64('127.0.0.0/8')]);
+/** IPv6 that leads to IPv4 may lead to anything private there. */
 const PRIVATE = blockList(
   ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '198.18.0.0/15'],
-  ['fc00::/7', '64:ff9b::/96'],
+  ['fc00::/7', 'fec0::/10', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16'],
 );
 
 /** To all addresses of a name together, and to one of them while there are others. */
 const CONNECT_MS = 5000;
 const ATTEMPT_MS = 1000;
-const KEEP_ALIVE_MS = 10_000;
+/** No time limit of their own: an agent may take ten minutes to answer, and whoever asks has set one. */
+const WITHOUT_LIMIT = { keepAliveTimeout: 10_000, headersTimeout: 0, bodyTimeout: 0 };
 
 /** Which networks beside the public ones may be reached: `loopback`, `private`, or ranges such as 10.1.0.0/16. */
 export class Outgoing {
@@ -67,8 +69,7 @@ export class Outgoing {
       if (isIP(hostname) && !this.allows(hostname)) return done(barred(hostname, [hostname]), null);
       connect({ ...options, hostname }, (error, socket) => (error ? done(inWords(error), null) : done(null, socket)));
     };
-    // No time limit of its own: an agent may take ten minutes to answer, and whoever asks has set one.
-    this.dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0, connect: this.connect });
+    this.dispatcher = new Agent({ ...WITHOUT_LIMIT, connect: this.connect });
   }
 
   /** Throws `address_refused` unless the address is http or https and leads where agents may live. */
@@ -82,6 +83,11 @@ export class Outgoing {
       const url = httpUrl(String(input));
       return fetchOver(this.dispatcher, url, { init, credential: this.credentials.for(url), maxBytes, hear });
     };
+  }
+
+  /** Connections to one server, for a client of its own: destroyed with it, whatever goes over them. */
+  poolTo(url: string): Pool {
+    return new Pool(new URL(url).origin, { ...WITHOUT_LIMIT, connect: this.connect });
   }
 
   close(): Promise<void> {

@@ -5,6 +5,8 @@
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { z } from 'zod';
 import { OrchestratorError } from '../../kernel/errors.js';
+import { refuses } from '../peer-status.js';
+import { retryAfterMs } from '../retry-after.js';
 import { NOTE_CHARACTERS } from './notes.js';
 
 export interface MemAgentAt {
@@ -114,18 +116,13 @@ const ok = (status: number) => status >= 200 && status < 300;
 
 type Answered = Pick<AxiosResponse<unknown>, 'status' | 'headers'>;
 
-/** A 4xx can never succeed, but for those that ask for patience; the rest is the peer's own trouble. */
 function refusedOr(answer: Answered, what: string): { refused: string } {
-  const { status } = answer;
-  if (status >= 400 && status < 500 && status !== 408 && status !== 429) return { refused: `MemAgent refused ${what}: HTTP ${status}` };
-  throw away(`it answered HTTP ${status}`, answer);
+  if (refuses(answer.status)) return { refused: `MemAgent refused ${what}: HTTP ${answer.status}` };
+  throw away(`it answered HTTP ${answer.status}`, answer);
 }
 
-/** Longest wait a header may ask for. */
-const MOST_SECONDS = 300;
-
 function away(why: string, answer?: Answered): OrchestratorError {
-  const asked = Number(answer?.headers['retry-after']);
-  const patience = asked > 0 ? { retryAfter: Math.min(asked, MOST_SECONDS) } : {};
+  const wait = retryAfterMs(answer?.headers['retry-after'], Date.now());
+  const patience = wait > 0 ? { retryAfter: wait / 1000 } : {};
   return new OrchestratorError('integration_unavailable', `MemAgent cannot be had: ${why}`, patience);
 }

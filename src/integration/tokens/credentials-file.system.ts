@@ -1,10 +1,10 @@
 /** Reads AGENT_CREDENTIALS_FILE: tokens for agents that want to know who calls. No word of it is ever quoted. */
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { Endpoint } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson } from '../../kernel/json.js';
 import { trustworthyUrl } from '../../kernel/setting.js';
-import { Endpoint } from '../agents/endpoint.js';
 import { Credentials } from './credentials.client.js';
 
 /** A group may read it: so secrets are mounted into containers. */

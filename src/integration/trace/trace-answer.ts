@@ -15,6 +15,7 @@
  * say "I have that already": whoever dedupes answers 200.
  */
 import { z } from 'zod';
+import { NOBODY_ENTERS, refuses } from '../peer-status.js';
 import { retryAfterMs } from '../retry-after.js';
 
 export type Verdict = { readonly taken: true } | Refused | Trouble;
@@ -40,10 +41,6 @@ export interface HttpAnswer {
 const Ok = z.looseObject({ status: z.literal('ok') });
 const Health = z.looseObject({ status: z.string() });
 
-const NOBODY_ENTERS = [401, 402, 403, 407, 511];
-const PASSING = [408, 421, 425, 429];
-const NEVER = [501, 505];
-
 export const trouble = (what: string, wait = 0): Trouble => ({ trouble: what, wait });
 
 export function verdictOf(answer: HttpAnswer, now: number): Verdict {
@@ -53,8 +50,7 @@ export function verdictOf(answer: HttpAnswer, now: number): Verdict {
   if (status >= 300 && status < 400)
     return trouble(`HTTP ${status}: redirects are not followed; set TRACE_URL to where it leads, if that is right`);
   if (NOBODY_ENTERS.includes(status)) return trouble(`HTTP ${status}: it lets us not in`, wait);
-  if (PASSING.includes(status) || (status >= 500 && !NEVER.includes(status))) return trouble(`HTTP ${status}`, wait);
-  return { refused: `HTTP ${status}`, status };
+  return refuses(status) ? { refused: `HTTP ${status}`, status } : trouble(`HTTP ${status}`, wait);
 }
 
 /** Of GET /v1/health: only something that answers like Trace may refuse events. */

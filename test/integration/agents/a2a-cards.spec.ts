@@ -252,10 +252,11 @@ describe('the description of an agent', () => {
     expect(capability!.description).toMatch(why);
   });
 
-  it('compiles the schemas of a card up to 256 KiB in all', () => {
+  it('compiles the schemas of a card as far as they are not too much together, and says so of the others', () => {
     const inputSchema = { type: 'object', description: 'x'.repeat(60_000) };
-    const { capabilities } = of({ skills: Array.from({ length: 6 }, (_, i) => skill(`s${i}`, { inputSchema })) });
-    expect(capabilities.map((capability) => 'input_schema' in capability)).toEqual([true, true, true, true, false, false]);
+    const { capabilities } = of({ skills: Array.from({ length: 4 }, (_, i) => skill(`s${i}`, { inputSchema })) });
+    expect(capabilities.map((capability) => 'input_schema' in capability)).toEqual([true, true, false, false]);
+    expect(capabilities[2]!.description).toMatch(/Its input schema is not used: with the schemas before it there is too much to compile/);
   });
 
   it('stays within its own bounds', () => {

@@ -249,4 +249,18 @@ describe('discovery of many', () => {
     expect(discovery.skipped).toEqual([]);
     expect(asked.filter(({ path }) => path.includes('offset'))).toHaveLength(2);
   });
+
+  it('agents reads 32 MiB of documents, and leaves out the rest', async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `a${i}`);
+    const large = (name: string) => ({ ...bee({ name }), unread: 'x'.repeat(500_000) });
+    const peer = await startAcpPeer(({ path }, response) => {
+      const name = /^\/agents\/(\w+)$/.exec(path)?.[1];
+      json(response, name ? large(name) : { agents: names.map((each) => bee({ name: each })) });
+    });
+    closing.push(() => peer.close());
+    const { agents, skipped } = (await beeai.discover(peer.url, { stop: new Stop() })) as Discovery;
+    expect(agents.length).toBeGreaterThanOrEqual(64);
+    expect(agents.length).toBeLessThan(64 + 16); // those that were asked for already
+    expect(skipped).toContain(`agent a99: the documents before it have more than ${32 * 1024 * 1024} bytes together`);
+  });
 });

@@ -1,5 +1,4 @@
 import { Stop } from '../../../src/agents/agent-client.js';
-import { agentIdFrom } from '../../../src/integration/agents/agent-id.js';
 import { HttpProtocol } from '../../../src/integration/agents/http-protocol.client.js';
 import { Outgoing } from '../../../src/integration/agents/outgoing.client.js';
 import { capabilities, type DescribingAgent, startDescribing } from '../../support/describing-agent.js';
@@ -62,15 +61,5 @@ describe('plain HTTP', () => {
     ],
   ])('says why an agent cannot be used that %s', async (_, says, why) => {
     await expect(at(says)).rejects.toMatchObject({ code: 'agent_not_understood', message: expect.stringMatching(why) });
-  });
-
-  it.each([
-    ['hello-world-agent', 'hello-world-agent'],
-    ['Hello World Agent!', 'hello-world-agent'],
-    ['  ../etc/passwd', 'etc-passwd'],
-    ['数学', 'agent'],
-    ['x'.repeat(80), 'x'.repeat(64)],
-  ])('makes of %j the id %s', (name, id) => {
-    expect(agentIdFrom(name)).toBe(id);
   });
 });

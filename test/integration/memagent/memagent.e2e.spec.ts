@@ -93,12 +93,13 @@ describe('a MemAgent that answers badly', () => {
     expect(heard.filter((line) => line.endsWith('/compress'))).toEqual([]); // not asked for
   });
 
-  it('and refuses for good (422) has this session set aside, and no other', async () => {
+  it('and refuses for good (422) has this session set aside, and no other, until somebody asks for it', async () => {
+    let refuses = true;
     answer = (request, response) => {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () =>
-        status(body.includes('session_poison') ? 422 : request.url!.endsWith('/memory-block') ? 404 : 200)(request, response),
+        status(refuses && body.includes('session_poison') ? 422 : request.url!.endsWith('/memory-block') ? 404 : 200)(request, response),
       );
     };
     await compressed(ao, 'poison', 'x');
@@ -107,8 +108,12 @@ describe('a MemAgent that answers badly', () => {
     await until('it was refused often enough', async () => (await memagentOf(ao, 'poison')) === 'refused', 20_000);
     const { integrations } = (await ao.get('/v1/status')).body;
     expect(integrations).toMatchObject({ memagent: { status: 'degraded', parked: 1 }, all_healthy: false });
-    await ao.db.query('DELETE FROM parked'); // or the ledger would not come to rest
-  }, 40_000);
+    refuses = false;
+    expect((await ao.post('/v1/memagent/retry-parked', { session_id: 'healthy' }).expect(200)).body).toEqual({ retried: 0 });
+    await ao.post('/v1/memagent/retry-parked', { session_id: 'nobody' }).expect(404);
+    expect((await ao.post('/v1/memagent/retry-parked').expect(200)).body).toEqual({ retried: 1 });
+    await until('it has it', async () => (await memagentOf(ao, 'poison')) === 'delivered', 20_000);
+  }, 60_000);
 
   it('because it is no MemAgent at all (404) sets nobody aside: everything waits', async () => {
     answer = status(404);

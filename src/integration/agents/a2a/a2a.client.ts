@@ -4,6 +4,7 @@ import type { KnownDescription, Task } from '../../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { traceHeaders } from '../../../kernel/trace.js';
+import { UnderWay } from '../../../kernel/under-way.js';
 import { reason } from '../http.client.js';
 import type { Outgoing } from '../outgoing.client.js';
 import { A2aCall } from './a2a-call.client.js';
@@ -13,6 +14,8 @@ import { type Asked, type Conversation, question } from './question.js';
 
 const CARD_MS = 5000;
 const HEALTH_MS = 5000;
+/** Among the calls under way, whose names are ULIDs. */
+const PROBE = 'probe';
 
 const Kept = z.object({ contextId: z.string().optional(), taskId: z.string().optional() }).catch({});
 
@@ -21,7 +24,7 @@ export class A2aClient extends AgentClient {
   private readonly cards: Cards;
   private found: Promise<FoundCard> | null = null;
   private probing: Promise<Health> | null = null;
-  private readonly running = new Set<Stop>();
+  private readonly running = new UnderWay<Stop>();
   private readonly closed = new AbortController();
 
   constructor(
@@ -35,12 +38,12 @@ export class A2aClient extends AgentClient {
   call(task: Task, options: CallOptions): Promise<Answer> {
     const stop = new Stop();
     options.stop.onStop((why) => stop.stop(why));
-    this.running.add(stop);
+    this.running.begin(task.task_id, stop);
     const answer = new Promise<Answer>((resolve, reject) => {
       stop.onStop((why) => resolve({ success: false, code: 'cancelled', message: why.message }));
       this.converse(task, { ...options, stop }).then(resolve, reject);
     });
-    return answer.finally(() => this.running.delete(stop));
+    return answer.finally(() => this.running.end(task.task_id));
   }
 
   private async converse(task: Task, options: CallOptions): Promise<Answer> {
@@ -108,7 +111,7 @@ export class A2aClient extends AgentClient {
   private async probe(): Promise<Health> {
     const stop = new Stop();
     const timer = setTimeout(() => stop.stop(new Error(`no answer within ${HEALTH_MS / 1000} s`)), HEALTH_MS);
-    this.running.add(stop);
+    this.running.begin(PROBE, stop);
     try {
       const status = await this.cards.look(this.agent.endpoint, stop);
       if (status >= 200 && status < 300) return { status: 'healthy', error: null };
@@ -117,14 +120,14 @@ export class A2aClient extends AgentClient {
       return { status: 'unhealthy', error: `its agent card cannot be fetched: ${reason(error)}` };
     } finally {
       clearTimeout(timer);
-      this.running.delete(stop);
+      this.running.end(PROBE);
     }
   }
 
   /** The connections belong to the way out, which others share. */
   async close(): Promise<void> {
     this.closed.abort();
-    for (const stop of this.running) stop.stop(new Error('the client was closed'));
+    for (const stop of this.running.all()) stop.stop(new Error('the client was closed'));
   }
 }
 

@@ -7,14 +7,13 @@
  * or, as other registries do, from `inputSchema` and `outputSchema` of the skill itself.
  */
 import { AgentDescription, AgentId, type KnownDescription } from '../../../agents/agent.js';
-import { type JsonSchema, mustCompile } from '../../../agents/json-schema.js';
+import { type JsonSchema, judge } from '../../../agents/json-schema.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { agentIdFrom, fitted } from '../agent-id.js';
 import { type Card, notUnderstood, type Skill } from './card.js';
 
 export const SCHEMAS_EXTENSION = 'urn:agent-orchestrator:a2a-skill-schemas:1';
 
-/** Of all schemas of a card: compiling them takes time by the square of their size. */
-const MAX_SCHEMA_BYTES = 256 * 1024;
 const MOST = { description: 4000, name: 200, list: 50, tag: 100 };
 
 type Capability = AgentDescription['capabilities'][number];
@@ -69,13 +68,11 @@ interface Schemas {
 function schemasOf(card: Card): Schemas {
   const extension = (card.capabilities?.extensions ?? []).find(({ uri }) => uri === SCHEMAS_EXTENSION);
   const bySkill = objectAt(extension?.params, 'skills');
-  let left = MAX_SCHEMA_BYTES;
+  const mustCompile = judge();
   const usable = (schema: JsonValue | undefined, what: string, notes: string[]): JsonSchema | undefined => {
     if (schema === undefined || schema === null) return undefined;
     try {
       if (typeof schema !== 'object' || Array.isArray(schema)) throw new Error('it is no object');
-      left -= Buffer.byteLength(JSON.stringify(schema));
-      if (left < 0) throw new Error(`the schemas of the card have more than ${MAX_SCHEMA_BYTES} bytes`);
       mustCompile(schema);
       return schema;
     } catch (error) {
@@ -101,14 +98,7 @@ function objectAt(value: JsonValue | undefined, name: string): { [key: string]: 
 }
 
 function agentIdOf(name: string): string {
-  const id = fitted(name.toLowerCase(), /[^a-z0-9._-]+/g, 64);
+  const id = agentIdFrom(name);
   if (id === '') return 'a2a-agent';
   return AgentId.safeParse(id).success ? id : `a2a-${id}`.slice(0, 64);
 }
-
-const fitted = (text: string, unfit: RegExp, most: number) =>
-  text
-    .replace(unfit, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .slice(0, most)
-    .replace(/-+$/, '');

@@ -18,6 +18,8 @@ const Event = z
 export class Following {
   private message: Message | null = null;
   private task: Task | null = null;
+  /** Where in the task each artifact stands: a stream may name many thousands. */
+  private places = new Map<string, number>();
   /** Why what the agent said cannot be its answer to us; after that nothing counts. */
   wrong: string | null = null;
 
@@ -61,6 +63,7 @@ export class Following {
     if (this.isStrange(task.id)) return;
     const before = this.task?.status;
     this.task = task;
+    this.places = new Map(task.artifacts.map(({ artifactId }, i) => [artifactId, i]));
     if (before?.state !== task.status.state) this.tell(task.status);
   }
 
@@ -78,9 +81,9 @@ export class Following {
   private takeArtifact({ taskId, contextId, artifact, append }: z.output<typeof ArtifactUpdate>): void {
     if (this.isStrange(taskId)) return;
     const { artifacts } = this.taskOf(taskId, contextId);
-    const at = artifacts.findIndex(({ artifactId }) => artifactId === artifact.artifactId);
-    if (at === -1) artifacts.push(artifact);
-    else if (append) artifacts[at]!.parts.push(...artifact.parts);
+    const at = this.places.get(artifact.artifactId);
+    if (at === undefined) this.places.set(artifact.artifactId, artifacts.push(artifact) - 1);
+    else if (append) for (const part of artifact.parts) artifacts[at]!.parts.push(part);
     else artifacts[at] = artifact;
     const delta = textOf(artifact.parts);
     if (delta) this.progress({ delta });

@@ -1,4 +1,5 @@
-/** A server that speaks one of the three protocols called ACP: what is asked of it goes out through Outgoing and comes back bounded. */
+/** A server that speaks one of the three protocols called ACP: what is asked of it comes back bounded. */
+import type { Dispatcher } from 'undici';
 import { type Health, Stop } from '../../../agents/agent-client.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import { type JsonValue, parseJsonBytes } from '../../../kernel/json.js';
@@ -32,12 +33,12 @@ export class AcpServer {
   private readonly origin: string;
   private readonly path: string;
   private readonly credential: Credential | undefined;
-  /** Of exchanges under way; null when closed. */
-  private ends: Set<Stop> | null = new Set();
 
   constructor(
-    private readonly outgoing: Outgoing,
+    outgoing: Outgoing,
     base: string,
+    /** Its connections belong to whoever made it. */
+    private readonly dispatcher: Dispatcher = outgoing.dispatcher,
   ) {
     const url = new URL(base);
     this.origin = url.origin;
@@ -46,14 +47,7 @@ export class AcpServer {
   }
 
   ask(request: Request, stop: Stop, maxBytes = MAX_ANSWER_BYTES): Promise<HttpAnswer> {
-    return this.exchange(this.exchangeOf(request, maxBytes), stop, new Stop());
-  }
-
-  /** Hangs up whatever is under way. The sockets themselves belong to Outgoing. */
-  close(): void {
-    const { ends } = this;
-    this.ends = null;
-    for (const end of ends ?? []) end.stop(closed());
+    return exchange(this.dispatcher, this.exchangeOf(request, maxBytes), stop);
   }
 
   /**
@@ -63,6 +57,7 @@ export class AcpServer {
   listen(request: Request, stop: Stop, hear: (data: string) => boolean): Promise<HttpAnswer & { heard: boolean }> {
     return new Promise((resolve, reject) => {
       const end = new Stop();
+      stop.onStop((why) => end.stop(why));
       let last = false;
       let feed: EventFeed | null = null;
       const onHead = (head: HttpHead) => {
@@ -79,7 +74,7 @@ export class AcpServer {
         resolve({ ...head, heard: true, bytes: Buffer.alloc(0) });
         setTimeout(() => end.stop(new Error('everything was said')), LINGER_MS).unref();
       };
-      const exchanged = this.exchange({ ...this.exchangeOf(request, MAX_ANSWER_BYTES), onHead, onData }, stop, end);
+      const exchanged = exchange(this.dispatcher, { ...this.exchangeOf(request, MAX_ANSWER_BYTES), onHead, onData }, end);
       exchanged.then((answer) => resolve({ ...answer, heard: feed !== null }), reject);
     });
   }
@@ -133,13 +128,6 @@ export class AcpServer {
     }
   }
 
-  private exchange(request: Exchange, stop: Stop, end: Stop): Promise<HttpAnswer> {
-    if (!this.ends) return Promise.reject(closed());
-    this.ends.add(end);
-    stop.onStop((why) => end.stop(why));
-    return exchange(this.outgoing.dispatcher, request, end).finally(() => this.ends?.delete(end));
-  }
-
   private exchangeOf({ method, path, headers, body }: Request, maxBytes: number): Exchange {
     const json = body === undefined ? undefined : JSON.stringify(body);
     return {
@@ -153,8 +141,6 @@ export class AcpServer {
     };
   }
 }
-
-const closed = () => new Error('the connection to the agent was closed');
 
 const isStream = (head: HttpHead) => head.status === 200 && encoded(head) === null && mediaType(head) === 'text/event-stream';
 const isJson = (head: HttpHead) => mediaType(head) === 'application/json' || mediaType(head).endsWith('+json');

@@ -2,6 +2,7 @@
  * Agents of the Agent Connect Protocol 0.2 (AGNTCY), stateless runs. A run is waited for by one request, POST /runs/wait, and asked to be cancelled
  * when its caller hangs up, since it has no name before it ended; where somebody listens and the agent streams, POST /runs/stream.
  */
+import type { Pool } from 'undici';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, type Stop } from '../../../agents/agent-client.js';
 import type { AgentProtocol, Discovered, Discovery } from '../../../agents/agent-protocol.js';
@@ -62,6 +63,7 @@ export class AgntcyProtocol implements AgentProtocol {
 
 class AgntcyClient extends AgentClient {
   override readonly conversational = true;
+  private readonly pool: Pool;
   private readonly server: AcpServer;
   private readonly agent: string | null;
 
@@ -73,7 +75,8 @@ class AgntcyClient extends AgentClient {
   ) {
     super();
     const { base, agent } = addressOf(endpoint);
-    this.server = new AcpServer(outgoing, base);
+    this.pool = outgoing.poolTo(base);
+    this.server = new AcpServer(outgoing, base, this.pool);
     this.agent = agent;
   }
 
@@ -165,8 +168,8 @@ class AgntcyClient extends AgentClient {
     return this.server.probe({ method: 'POST', path: '/agents/search', body: { limit: 1 } });
   }
 
-  async close(): Promise<void> {
-    this.server.close();
+  close(): Promise<void> {
+    return this.pool.destroy();
   }
 }
 

@@ -4,6 +4,7 @@
  * whole run (as in mode `sync`) or one that is still open (`async`), is understood as well.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Pool } from 'undici';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, type Stop } from '../../../agents/agent-client.js';
 import type { AgentProtocol, Discovered, Discovery } from '../../../agents/agent-protocol.js';
@@ -67,6 +68,7 @@ export class BeeAiProtocol implements AgentProtocol {
 
 class BeeAiClient extends AgentClient {
   override readonly conversational = true;
+  private readonly pool: Pool;
   private readonly server: AcpServer;
   private readonly agent: string;
   private readonly several: boolean;
@@ -75,7 +77,8 @@ class BeeAiClient extends AgentClient {
   constructor(outgoing: Outgoing, endpoint: string, description: KnownDescription) {
     super();
     const { base, agent } = addressOf(endpoint);
-    this.server = new AcpServer(outgoing, base);
+    this.pool = outgoing.poolTo(base);
+    this.server = new AcpServer(outgoing, base, this.pool);
     this.agent = agent ?? description.agent_id;
     this.several = description.capabilities.length > 1;
   }
@@ -145,8 +148,8 @@ class BeeAiClient extends AgentClient {
     return this.server.probe({ method: 'GET', path: '/ping' });
   }
 
-  async close(): Promise<void> {
-    this.server.close();
+  close(): Promise<void> {
+    return this.pool.destroy();
   }
 }
 

@@ -1,8 +1,9 @@
 /** What all dialects do to a description that comes from a stranger: fit it to our rules, or say why it cannot be used. */
 import { AgentDescription, type KnownDescription } from '../../../agents/agent.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { agentIdFrom, fitted } from '../agent-id.js';
 
-const MAX_ID = 64;
+const MAX_VERSION = 64;
 const MAX_CAPABILITY = 128;
 const MAX_NAME = 200;
 const MAX_DESCRIPTION = 4000;
@@ -30,11 +31,11 @@ export interface DescribedCapability {
  */
 export function describe(said: Described): KnownDescription | string {
   const description = {
-    agent_id: plain(said.id.toLowerCase(), /[^a-z0-9._-]+/g).slice(0, MAX_ID),
+    agent_id: agentIdFrom(said.id),
     name: said.name.slice(0, MAX_NAME),
     description: said.description.slice(0, MAX_DESCRIPTION),
-    ...(said.version && { version: plain(said.version, /[^A-Za-z0-9.+_-]+/g).slice(0, MAX_ID) }),
-    capabilities: said.capabilities.map(fitted),
+    ...(said.version && { version: fitted(said.version, /[^A-Za-z0-9.+_-]+/g, MAX_VERSION) }),
+    capabilities: said.capabilities.map(capabilityOf),
   };
   let issues: readonly { path: PropertyKey[]; message: string }[] = [];
   // Names are compared only when each is a name, hence the second mending.
@@ -42,7 +43,7 @@ export function describe(said: Described): KnownDescription | string {
     const parsed = AgentDescription.safeParse(description);
     if (parsed.success) return parsed.data;
     issues = parsed.error.issues;
-    const odd = new Map<Fitted, string>();
+    const odd = new Map<Known, string>();
     for (const { path, message } of issues) {
       const [list, index, which] = path;
       const capability = list === 'capabilities' ? description.capabilities[Number(index)] : undefined;
@@ -67,7 +68,7 @@ function remark(described: { description: string }, words: string): void {
   described.description = described.description.slice(0, MAX_DESCRIPTION - added.length) + added;
 }
 
-interface Fitted {
+interface Known {
   name: string;
   description: string;
   input_schema?: unknown;
@@ -75,18 +76,12 @@ interface Fitted {
   tags?: string[];
 }
 
-function fitted(said: DescribedCapability): Fitted {
-  const name = plain(said.name, /[^A-Za-z0-9._:/-]+/g).slice(0, MAX_CAPABILITY);
+function capabilityOf(said: DescribedCapability): Known {
+  const name = fitted(said.name, /[^A-Za-z0-9._:/-]+/g, MAX_CAPABILITY);
   const description = name === said.name ? said.description : `${said.name}: ${said.description}`;
-  const capability: Fitted = { name, description: description.slice(0, MAX_DESCRIPTION) };
+  const capability: Known = { name, description: description.slice(0, MAX_DESCRIPTION) };
   if (said.input != null) capability.input_schema = said.input;
   if (said.output != null) capability.output_schema = said.output;
   if (said.tags?.length) capability.tags = said.tags.slice(0, 50).map((tag) => tag.slice(0, 100));
   return capability;
 }
-
-const plain = (text: string, odd: RegExp) =>
-  text
-    .replace(odd, '-')
-    .replace(/^[^A-Za-z0-9]+/, '')
-    .replace(/-+$/, '');

@@ -1,4 +1,5 @@
 /** Agents of the plain dialect: POST /invoke {input, config?, stream} → {id, output, status, metadata}. Hanging up is the only way to cancel. */
+import type { Pool } from 'undici';
 import type { KnownDescription, Task } from '../../../agents/agent.js';
 import { AgentClient, type Answer, type CallOptions, type Health, type Stop } from '../../../agents/agent-client.js';
 import type { AgentProtocol, Discovery } from '../../../agents/agent-protocol.js';
@@ -54,12 +55,14 @@ export class InvokeProtocol implements AgentProtocol {
 }
 
 class InvokeClient extends AgentClient {
+  private readonly pool: Pool;
   private readonly server: AcpServer;
   private readonly several: boolean;
 
   constructor(outgoing: Outgoing, endpoint: string, description: KnownDescription) {
     super();
-    this.server = new AcpServer(outgoing, endpointOf(endpoint));
+    this.pool = outgoing.poolTo(endpointOf(endpoint));
+    this.server = new AcpServer(outgoing, endpointOf(endpoint), this.pool);
     this.several = description.capabilities.length > 1;
   }
 
@@ -102,8 +105,8 @@ class InvokeClient extends AgentClient {
     return this.server.probe({ method: 'GET', path: '/health' });
   }
 
-  async close(): Promise<void> {
-    this.server.close();
+  close(): Promise<void> {
+    return this.pool.destroy();
   }
 }
 

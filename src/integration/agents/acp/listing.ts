@@ -4,6 +4,8 @@ import { OrchestratorError } from '../../../kernel/errors.js';
 
 const MAX_AGENTS = 1000;
 const AT_ONCE = 8;
+/** Of all documents of one server, which are held together. */
+const MAX_BYTES = 32 * 1024 * 1024;
 export const PAGE = 100;
 
 export interface Listed {
@@ -40,8 +42,14 @@ export async function listed(
 export async function everyone({ names, skipped }: Listed, read: (name: string) => Promise<Discovered>): Promise<Discovery> {
   const found = new Map<string, Discovered | string>();
   const waiting = names.values();
+  let bytes = 0;
   const reader = async () => {
-    for (const name of waiting) found.set(name, await read(name).catch(unused));
+    for (const name of waiting) {
+      const agent =
+        bytes > MAX_BYTES ? `the documents before it have more than ${MAX_BYTES} bytes together` : await read(name).catch(unused);
+      if (typeof agent !== 'string') bytes += agent.document.bytes.length;
+      found.set(name, agent);
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, reader));
   const agents = new Map<string, Discovered>();

@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import { AgentDescription, AgentId, Capability, type KnownDescription } from '../../../agents/agent.js';
-import { type JsonSchema, mustCompile } from '../../../agents/json-schema.js';
+import { type JsonSchema, judge } from '../../../agents/json-schema.js';
 import { OrchestratorError } from '../../../kernel/errors.js';
 import type { JsonValue } from '../../../kernel/json.js';
+import { agentIdFrom } from '../agent-id.js';
 
 export const MAX_TOOLS = 500;
 const MAX_TEXT = 4000;
@@ -46,17 +47,21 @@ export function describe({ server, instructions, tools }: ServerDocument, agentI
       `the server has no tools${odd.length > 0 ? ` whose names can be capabilities, only ${some(odd)}` : ''}`,
     );
   const { version } = server;
+  const mustCompile = judge();
   return AgentDescription.parse({
     agent_id: agentId,
     name: (server.title || server.name || agentId).slice(0, 200),
     description: noted(server.description ?? instructions ?? '', odd.length > 0 ? [`left out for their names: ${some(odd)}`] : []),
     ...(AgentDescription.shape.version.safeParse(version).success && { version }),
-    capabilities: named.map(capabilityOf),
+    capabilities: named.map((tool) => capabilityOf(tool, mustCompile)),
   });
 }
 
 /** A schema that no value can be held to is dropped, and the description says so: the tool can still be called. */
-function capabilityOf({ name, title, description, inputSchema, outputSchema }: z.output<typeof Tool>): Capability {
+function capabilityOf(
+  { name, title, description, inputSchema, outputSchema }: z.output<typeof Tool>,
+  mustCompile: (schema: JsonSchema) => void,
+): Capability {
   const notes: string[] = [];
   const usable = (schema: JsonSchema | undefined, which: string) => {
     try {
@@ -79,14 +84,9 @@ function capabilityOf({ name, title, description, inputSchema, outputSchema }: z
 
 /** An id for a server that came without one. */
 export function idFor(name: string | undefined, url: string): string {
-  const slug = (text: string) =>
-    text
-      .toLowerCase()
-      .replace(/[^a-z0-9._-]+/g, '-')
-      .replace(/^[^a-z0-9]+|-+$/g, '')
-      .slice(0, 64);
   const { host, pathname } = new URL(url);
-  return [name ?? '', `mcp-${host}${pathname}`].map(slug).find((id) => AgentId.safeParse(id).success) ?? 'mcp-server';
+  const ids = [name ?? '', `mcp-${host}${pathname}`].map(agentIdFrom);
+  return ids.find((id) => AgentId.safeParse(id).success) ?? 'mcp-server';
 }
 
 function noted(text: string, notes: readonly string[]): string {
