@@ -25,7 +25,10 @@ const DEAD = 'http://127.0.0.1:9'; // the port "discard": nobody listens
 
 /** The example Trace in a process of its own. It stands for another machine: what it costs on this one shall not count as ours, so it goes last. */
 async function startTrace() {
-  const child = spawn('nice', ['-n', '19', process.execPath, TRACE], { env: { PATH: process.env.PATH, PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn('nice', ['-n', '19', process.execPath, TRACE], {
+    env: { PATH: process.env.PATH, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   atEnd(() => stop(child));
   const url = await new Promise((done, fail) => {
     child.once('exit', () => fail(new Error('the Trace ended before it listened')));

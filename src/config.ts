@@ -66,7 +66,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     try {
       tokenChecks(parsed.data);
     } catch (error) {
-      throw new OrchestratorError('bad_configuration', `cannot start with these settings: ${(error as Error).message}`);
+      throw new OrchestratorError('bad_configuration', `these settings cannot be used: ${(error as Error).message}`);
     }
     const HOST = parsed.data.HOST ?? (parsed.data.REQUIRE_AUTH ? '0.0.0.0' : '127.0.0.1');
     return Object.freeze({ ...parsed.data, HOST });
@@ -75,5 +75,5 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     const name = String(issue.path[0]);
     return `${name}=${SECRET.test(name) ? '…' : given[name]}: ${issue.message}`;
   });
-  throw new OrchestratorError('bad_configuration', `cannot start with these settings: ${wrong.join('; ')}`);
+  throw new OrchestratorError('bad_configuration', `these settings cannot be used: ${wrong.join('; ')}`);
 }

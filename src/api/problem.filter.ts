@@ -120,7 +120,7 @@ function asOurs(exception: unknown): OrchestratorError {
     case 400:
       return new OrchestratorError('invalid_request', message);
     case 404:
-      return new OrchestratorError('not_found', message);
+      return new OrchestratorError('not_found', `${message}: nothing is there; /docs shows what there is`);
     case 413:
       return new OrchestratorError('payload_too_large', `the request body is larger than ${MAX_BODY_BYTES} bytes`);
     case 414:

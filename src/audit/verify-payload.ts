@@ -86,6 +86,12 @@ export class PayloadCheck {
     if (this.victims.size < REMEMBERED) for (const digest of wanted) this.victims.set(digest, at);
   }
 
+  /** What was erased and can be read all the same: never deleted, or brought back by a restore. */
+  mustBeGone(rows: readonly PayloadFact[], at: Place): void {
+    if (rows.some((row) => !row.sealed))
+      this.report.invalid('payload digests', at, 'the payload was erased with its stream, as a payload.erased says, and it is here');
+  }
+
   private miss(id: string, missing: Missing): void {
     this.missing.set(id, missing);
     const stream = missing.at.stream ?? '';
@@ -196,16 +202,19 @@ const SALT = /^[A-Za-z0-9_-]{22,}$/;
 
 /** What is wrong with the bytes of a disclosure, without quoting them. */
 function flawOf({ name, bytes }: PayloadFact): string | null {
-  const value = readDisclosure(bytes);
+  const text = bytes.toString('utf8');
+  const value = parseDisclosure(text);
   if (value === null) return 'is not [salt, name, value]';
-  if (!isCanonicalOf(value, bytes)) return 'is not in canonical form';
+  if (!isCanonicalOf(value, bytes, text)) return 'is not in canonical form';
   if (!SALT.test(value[0])) return 'has no salt of 128 bits';
   return value[1] === name ? null : 'bears another name inside';
 }
 
-export function readDisclosure(bytes: Buffer): [string, string, JsonValue] | null {
+export const readDisclosure = (bytes: Buffer) => parseDisclosure(bytes.toString('utf8'));
+
+function parseDisclosure(text: string): [string, string, JsonValue] | null {
   try {
-    const value = JSON.parse(bytes.toString('utf8')) as JsonValue;
+    const value = JSON.parse(text) as JsonValue;
     if (!Array.isArray(value) || value.length !== 3) return null;
     return typeof value[0] === 'string' && typeof value[1] === 'string' ? (value as [string, string, JsonValue]) : null;
   } catch {

@@ -55,14 +55,16 @@ export function readRecord(row: EventRow, at: Place, report: Report): ReadRecord
   const hash = recordHash(row.record);
   report.count('record hash');
   if (!hash.equals(row.hash)) report.invalid('record hash', at, `the record hashes to ${show(hash)}, the column hash is ${show(row.hash)}`);
-  const members = parse(row.record, at, report);
+  const text = row.record.toString('utf8');
+  const members = parse(text, at, report);
   if (members === null) return { hash, envelope: null, unknownVersion: false };
   const { v } = members;
   if (typeof v === 'number' && v !== 1) {
     report.notChecked(`records of version ${v}`);
     return { hash, envelope: null, unknownVersion: true };
   }
-  checkCanonical(members, row.record, at, report);
+  if (!isCanonicalOf(members, row.record, text))
+    report.invalid('canonical bytes', at, 'the bytes of the record are not the canonical form of what they say');
   report.count('record rules');
   const broken = brokenRule(members, row.record.length);
   if (broken !== null) report.invalid('record rules', at, broken);
@@ -70,27 +72,26 @@ export function readRecord(row: EventRow, at: Place, report: Report): ReadRecord
   return { hash, envelope: broken === null ? (members as unknown as Envelope) : null, unknownVersion: false };
 }
 
-function parse(bytes: Buffer, at: Place, report: Report): Members | null {
+function parse(json: string, at: Place, report: Report): Members | null {
   report.count('canonical bytes');
   try {
-    const value = JSON.parse(bytes.toString('utf8')) as JsonValue;
+    const value = JSON.parse(json) as JsonValue;
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
     // Told below; the text of the SyntaxError would quote the record at length.
   }
-  report.invalid('canonical bytes', at, `the ${bytes.length} bytes of the record are not a JSON object`);
+  report.invalid('canonical bytes', at, 'the bytes of the record are not a JSON object');
   return null;
 }
 
-function checkCanonical(members: Members, bytes: Buffer, at: Place, report: Report): void {
-  if (!isCanonicalOf(members, bytes))
-    report.invalid('canonical bytes', at, 'the bytes of the record are not the canonical form of what they say');
-}
-
-/** Compared as bytes: two different byte sequences may decode to the same text. */
-export function isCanonicalOf(value: JsonValue, bytes: Buffer): boolean {
+/**
+ * `text`: the bytes, decoded. Two different byte sequences may decode to the same text, but only one of them is UTF-8: the others leave U+FFFD behind.
+ * So the bytes are made and compared only where that stands; it costs as much as all the rest.
+ */
+export function isCanonicalOf(value: JsonValue, bytes: Buffer, text: string): boolean {
   try {
-    return Buffer.from(canonicalJson(value), 'utf8').equals(bytes);
+    const canonical = canonicalJson(value);
+    return canonical === text && (!text.includes('\ufffd') || Buffer.from(canonical, 'utf8').equals(bytes));
   } catch {
     return false; // half a surrogate pair, or nested beyond measure: no canonical form
   }

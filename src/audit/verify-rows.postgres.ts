@@ -23,7 +23,9 @@ const micros = (column: string) => `(extract(epoch FROM ${column}) * 1000000)::f
 // Head, last event and open requests of a stream in one snapshot: one append changes them together.
 const factsOf = (source: string) => `
 SELECT s.stream, h.seq::text AS seq, h.head, h.base, (SELECT max(e.seq)::text FROM event e WHERE e.stream = s.stream) AS last,
-       ARRAY(SELECT o.id FROM open_request o WHERE o.stream = s.stream ORDER BY o.id) AS open
+       ARRAY(SELECT o.id FROM open_request o WHERE o.stream = s.stream ORDER BY o.id) AS open,
+       (SELECT max(o.id)::text FROM erased x JOIN event o ON o.event_id = x.erasure WHERE x.stream = s.stream AND x.event = 0
+           AND NOT EXISTS (SELECT 1 FROM erasure r WHERE r.event_id = x.erasure AND r.done_at IS NULL)) AS erased
   FROM ${source} s LEFT JOIN stream_head h ON h.stream = s.stream ORDER BY s.stream COLLATE "C"`;
 
 // The streams of `event` by hopping over its index, united with those of `stream_head`: each may have what the other lacks.
@@ -41,13 +43,14 @@ both_sides AS (
 page AS (SELECT stream FROM both_sides ORDER BY stream COLLATE "C" LIMIT ${STREAMS})
 ${factsOf('page')}`;
 
-type FactsRow = { stream: string; seq: string | null; head: Buffer; base: Buffer; last: string | null; open: string[] };
+type FactsRow = Omit<StreamFacts, 'head'> & { readonly seq: string | null; readonly head: Buffer; readonly base: Buffer };
 
-const facts = ({ stream, seq, head, base, last, open }: FactsRow): StreamFacts => ({
+const facts = ({ stream, seq, head, base, last, open, erased }: FactsRow): StreamFacts => ({
   stream,
   last,
   head: seq === null ? null : { seq, head, base },
   open,
+  erased,
 });
 
 /** The next streams in "C" order; null: from the first. Empty: no more. */

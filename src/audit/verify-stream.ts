@@ -12,6 +12,8 @@ export interface StreamFacts {
   readonly head: { readonly seq: string; readonly head: Buffer; readonly base: Buffer } | null;
   /** Ids in `open_request`. */
   readonly open: readonly string[];
+  /** Row id of the last payload.erased that took all of it, if that is done: of the events before, nothing may be left. */
+  readonly erased: string | null;
 }
 
 const KNOWN: Record<EventType, true> = {

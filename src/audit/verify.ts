@@ -84,7 +84,8 @@ export class Verification {
     const read = readRecord(row, at, report);
     this.walk.event(row, read, at);
     if (read.envelope) this.payload.event(read.envelope, payload, at);
-    else if (read.unknownVersion && payload.length > 0) report.notChecked('payload of records of an unknown version');
+    if (this.walk.facts.erased !== null && BigInt(row.id) < BigInt(this.walk.facts.erased)) this.payload.mustBeGone(payload, at);
+    if (read.unknownVersion && payload.length > 0) report.notChecked('payload of records of an unknown version');
     this.sequence.event(row, read.hash, standing, at);
   }
 

@@ -67,10 +67,25 @@ async function* opened<T>(settings: Config, { fromDatabase }: Ways<T>): AsyncGen
     const db = await Database.connect({ ...(embedded ? { socket: embedded, poolSize: 1 } : { url: url!, poolSize: 4 }), keys });
     try {
       yield* fromDatabase(db);
+    } catch (error) {
+      throw unready(error);
     } finally {
       await db.close();
     }
   } finally {
     await embedded?.close();
   }
+}
+
+/** A table, or a column, that is not there. */
+const LACKING = ['42P01', '42703'];
+
+/** Whoever reads changes nothing: what the schema lacks stays so, and is told. */
+function unready(error: unknown): unknown {
+  const { code, message } = error as { code?: string; message: string };
+  if (!LACKING.includes(code ?? '')) return error;
+  const remedy = 'start the orchestrator on it once, or run agent-orchestrator migrate';
+  return new OrchestratorError('database_unfit', `there is no ledger of this version in the database (${message}): ${remedy}`, {
+    cause: error,
+  });
 }

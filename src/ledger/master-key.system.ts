@@ -80,7 +80,7 @@ async function writeKeys(file: string, keys: readonly Buffer[], place: typeof li
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw unusable(file, (error as Error).message);
   } finally {
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => undefined); // where nothing could be written nothing can be removed
   }
 }
 

@@ -39,7 +39,7 @@ const newest = (all: Statements): Statements => ({
 function counts(contracts: readonly SourceContract[]): Statement[] {
   const groups = new Map<string, { of: SourceContract; ids: string[] }>();
   for (const contract of contracts) {
-    const key = JSON.stringify([contract.capability, contract.agent, contract.status, contract.error_code]);
+    const key = JSON.stringify([who(contract), contract.status, contract.error_code]);
     const group = groups.get(key);
     if (group) group.ids.push(contract.id);
     else groups.set(key, { of: contract, ids: [contract.id] });
@@ -50,7 +50,13 @@ function counts(contracts: readonly SourceContract[]): Statement[] {
   });
 }
 
-const who = ({ capability, agent }: SourceContract) => `${capability ?? 'an unknown capability'}${agent === null ? '' : ` by ${agent}`}`;
+const isPlan = ({ values }: SourceContract) => values['plan'] !== undefined;
+
+function who(contract: SourceContract): string {
+  const { capability, agent } = contract;
+  const what = capability ?? (isPlan(contract) ? 'a plan' : 'an unknown capability');
+  return agent === null ? what : `${what} by ${agent}`;
+}
 
 function items(
   contracts: readonly SourceContract[],
@@ -64,10 +70,11 @@ function items(
 }
 
 const quote = (contract: SourceContract, name: string) => cut(contract.values[name] ?? 'nothing that is still there', QUOTED);
+const asked = (c: SourceContract) => quote(c, isPlan(c) ? 'plan' : 'parameters');
 const decision = (c: SourceContract) => `${c.capability} went to ${c.agent}: ${quote(c, 'routing')}`;
-const fact = (c: SourceContract) => `${who(c)}, asked with ${quote(c, 'parameters')}, answered ${quote(c, 'result')}`;
+const fact = (c: SourceContract) => `${who(c)}, asked with ${asked(c)}, answered ${quote(c, 'result')}`;
 const failure = (c: SourceContract) => `${who(c)} ${c.status} (${c.error_code}): ${quote(c, 'error')}`;
 const question = (c: SourceContract) =>
   c.response === null
-    ? `${who(c)}, asked with ${quote(c, 'parameters')}, is not answered yet`
+    ? `${who(c)}, asked with ${asked(c)}, is not answered yet`
     : `${who(c)} waits (${c.error_code}): ${quote(c, 'error')}`;

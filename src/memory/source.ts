@@ -39,7 +39,7 @@ export const charactersFor = (events: number): number =>
   Math.max(LEAST_CHARACTERS, Math.min(MOST_CHARACTERS, Math.floor(ALL_CHARACTERS / Math.max(1, events))));
 
 /** The disclosures a summary may rest on, in the order in which they are shown. */
-export const VALUES = ['asked', 'parameters', 'context', 'routing', 'result', 'error'] as const;
+export const VALUES = ['asked', 'plan', 'parameters', 'context', 'routing', 'result', 'error'] as const;
 
 type Cut = Pick<SourceContract, 'values' | 'size' | 'shortened'>;
 

@@ -8,7 +8,7 @@ import { breaks, busy, good, Held, Script } from '../support/scripted.js';
 const refuses = says('{"success":false,"error":"not today"}');
 const garbage = says('I am fine, thank you');
 
-const CAPABILITIES = 'sends sends-once looks-up shared lonely fragile single no-queue paused hangs held'.split(' ');
+const CAPABILITIES = 'sends sends-once looks-up shared lonely fragile single no-queue paused hangs held mixed'.split(' ');
 const script = new Script(CAPABILITIES);
 const capabilities = (...names: string[]) => names.map((name) => ({ name, idempotent: name === 'looks-up' }));
 
@@ -31,6 +31,8 @@ describe('a task that fails', () => {
       { agent_id: 'no-queue', name: 'No queue', ...one, capabilities: capabilities('no-queue'), max_concurrency: 1, max_queue: 0 },
       { agent_id: 'paused', name: 'Paused', ...one, capabilities: capabilities('paused') },
       { agent_id: 'hangs', name: 'Hangs', ...one, capabilities: capabilities('hangs'), breaker: { failures: 100, patience_seconds: 0.1 } },
+      { agent_id: 'sure', name: 'Sure', ...one, capabilities: [{ name: 'mixed', idempotent: true }] },
+      { agent_id: 'unsure', name: 'Unsure', ...two, capabilities: [{ name: 'mixed' }] },
       { agent_id: 'held', name: 'Held', ...one, capabilities: capabilities('held') },
     ]);
     return { AGENTS_FILE, MAX_CONCURRENT_REQUESTS: '4' };
@@ -115,6 +117,35 @@ describe('a task that fails', () => {
     expect(answer).toMatchObject({ success: true, attempts: [{ error_code: code }, { success: true }] });
     expect(answer.attempts.map(({ agent_id }) => agent_id).sort()).toEqual(['one', 'two']);
     expect(script.asked('looks-up')).toBe(2);
+  });
+
+  it('and may be done twice by its agent only is not given to another who does not say so', async () => {
+    script.manners['mixed'] = [breaks];
+    const answer = (await ask('mixed')) as Answer & { attempts: { agent_id: string }[] };
+    expect(answer).toMatchObject({ success: false, error_code: 'agent_failed' });
+    expect(answer.attempts.map(({ agent_id }) => agent_id)).toEqual(['sure', 'sure', 'sure']);
+    const [first] = await contractsOf(answer);
+    const named = (first!.payload['routing'] as { candidates: { agent_id: string }[] }).candidates.map(({ agent_id }) => agent_id);
+    expect(named).toEqual(['sure', 'unsure']); // it could have had the first attempt
+  });
+
+  it('and whose agent is stopped before the attempt that was announced ends with that one: nobody was called', async () => {
+    script.manners['sends-once'] = [busy(3), good];
+    const session_id = session();
+    const asking = ao.orchestrate({ session_id, capability: 'sends-once' });
+    await until('the first attempt is on record', async () => (await ao.get(`/v1/contracts?session_id=${session_id}`)).body.total === 2);
+    await ao.post('/v1/agents/one/stop').expect(200);
+    const answer = await asking;
+    await ao.post('/v1/agents/one/start').expect(200);
+    expect(answer).toMatchObject({
+      error_code: 'no_agent',
+      agent_id: null,
+      attempts: [{ error_code: 'agent_busy' }, { error_code: 'no_agent' }],
+    });
+    const [, failure, second] = await contractsOf(answer);
+    expect(failure!.payload['next']).toMatchObject({ contract_id: second!.record['id'] });
+    expect(second!.payload['routing']).toMatchObject({ attempt: 2, passed_over: [{ agent_id: 'one', reason: 'stopped' }] });
+    expect(script.asked('sends-once')).toBe(1);
   });
 
   it('because its agent says that it cannot do it is not tried again', async () => {

@@ -139,6 +139,7 @@ export class PaperLedger {
       last: this.of(stream).at(-1)?.row.seq ?? null,
       head: this.heads.get(stream) ?? null,
       open: this.open.get(stream) ?? [],
+      erased: null,
     };
   }
 }

@@ -6,7 +6,7 @@ import { PayloadCheck } from '../../src/audit/verify-payload.js';
 import { Report } from '../../src/audit/verify-report.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { newDraft } from '../../src/ledger/draft.system.js';
-import { carryOut, noteErasures } from '../../src/ledger/erase.postgres.js';
+import { carryOut, markDone, noteErasures } from '../../src/ledger/erase.postgres.js';
 import { recordHash, stamp } from '../../src/ledger/record.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { Recorder, undone, verdictOf } from './recorded-sessions.js';
@@ -26,9 +26,11 @@ describeEachDatabase('verify of a ledger in which most payload is erased', (open
     for (const stream of STREAMS) await recorder.health(stream, EACH);
     await recorder.sequenceAll();
     const order = newDraft('payload.erased', { streams: STREAMS }, { basis: 'asked for', requested_by: 'test' });
+    await db.query('CREATE TABLE backup AS SELECT * FROM payload; CREATE TABLE backup_key AS SELECT * FROM payload_key');
     await noteErasures(db, [order.id], { tenant: 'default', session: null });
     await recorder.append('default/system', order);
     await carryOut(db, order.id);
+    await markDone(db, order.id);
     await recorder.health('default/agent/four', 1);
     await recorder.sequenceAll();
   });
@@ -42,6 +44,22 @@ describeEachDatabase('verify of a ledger in which most payload is erased', (open
     expect(verdict).toMatchObject({ verdict: 'valid', erased });
     expect(stands.at(-1)!.state.payload.missing.length).toBeLessThan(REMEMBERED);
     expect(await verdictOf(db, { range: { from: 0, to: 3 * EACH } })).toMatchObject({ verdict: 'valid', erased });
+  });
+
+  it('finds what a restore brought back, once it can be read', async () => {
+    await undone(db, async (tx) => {
+      await tx.query(
+        `INSERT INTO payload SELECT b.* FROM backup b JOIN event e ON e.id = b.event WHERE e.stream = 'default/agent/two' AND e.seq = 7`,
+      );
+      expect(await verdictOf(tx)).toMatchObject({ verdict: 'valid', found: 0 }); // ciphertext, whose key is destroyed
+      await tx.query(
+        `UPDATE payload_key k SET wrapped = b.wrapped FROM backup_key b WHERE b.key_id = k.key_id AND k.stream = 'default/agent/two'`,
+      );
+      const first = { check: 'payload digests', stream: 'default/agent/two', seq: 7 };
+      expect(await verdictOf(tx)).toMatchObject({ verdict: 'invalid', found: 1, first });
+      await tx.query('UPDATE erasure SET done_at = NULL');
+      expect(await verdictOf(tx)).toMatchObject({ verdict: 'valid', found: 0 }); // somebody is still at it
+    });
   });
 
   it('asks the records, not the table that says where they are', async () => {

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { programOf } from '../../src/cli/program.cli.js';
+import { describeOnServer } from '../support/databases.js';
 import { emptyPlace, scratchDirectory } from '../support/place.js';
 import { endAll, runCommand } from '../support/process.js';
 
@@ -145,7 +146,21 @@ describe('agent-orchestrator', () => {
   });
 });
 
+describeOnServer('a database without a ledger', () => {
+  it.each([['verify'], ['export', 'session', 'x', '-o', 'nothing'], ['replay', 'views'], ['replay', 'decisions']])(
+    'is told by %s %s, with what to do',
+    async (...args) => {
+      const place = await emptyPlace(true);
+      const { code, stdout, stderr } = await runCommand(args, { env: place.settings as Record<string, string> });
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/there is no ledger of this version in the database \(relation .* does not exist\): start .* migrate\n$/);
+      await place.drop();
+    },
+  );
+});
+
 describe('the ledger on disk', () => {
+  // Four commands, each its own process, and a first one that makes the database.
   it('is brought up to date by migrate, once, and verified while nobody holds it', async () => {
     const place = await emptyPlace(false);
     const env = { DATA_DIR: place.settings.DATA_DIR };
@@ -156,7 +171,7 @@ describe('the ledger on disk', () => {
     const { code, stdout } = await runCommand(['verify', '--json'], { env });
     expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ verdict: 'valid', events: 0 })]);
     await place.drop();
-  }, 60_000);
+  }, 180_000);
 
   it('is not made by verify', async () => {
     const directory = join(await scratchDirectory(), 'none');

@@ -37,6 +37,15 @@ describe('the extractive summarizer', () => {
     expect(sentences).toEqual([{ text: 'echo by agent_example_001: 2 completed.', contracts: [id(1), id(2)] }]);
   });
 
+  it('calls a plan a plan', () => {
+    const values = { asked: '{}', plan: '{"mode":"parallel","steps":[]}', result: '{"steps":[]}' };
+    const { facts, sentences } = extract([contract(1, { capability: null, agent: null, values })], null);
+    expect([sentences[0]!.text, facts[0]!.text]).toEqual([
+      'a plan: 1 completed.',
+      'a plan, asked with {"mode":"parallel","steps":[]}, answered {"steps":[]}',
+    ]);
+  });
+
   it('puts an answer in the place of the question it answers', () => {
     const asked = extract([contract(1, { status: 'pending', response: null })], null);
     expect(asked.open_questions).toHaveLength(1);

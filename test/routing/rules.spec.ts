@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { RoutingFile, Rules } from '../../src/routing/rules.js';
 import { termsOf, wordsOf, wordsOfName } from '../../src/routing/words.js';
 
@@ -21,6 +23,14 @@ describe('rules', () => {
     ['ｈｉ', 0.9],
   ])('match "%s" with %p', (message, confidence) => {
     expect(confidences(greeting, message)).toEqual([['greet', confidence]]);
+  });
+
+  it('that come along send what the README says where the README says', () => {
+    const read = (name: string) => readFileSync(join(__dirname, '../..', name), 'utf8');
+    const own = new Rules(RoutingFile.parse(JSON.parse(read('data/routing.json'))));
+    const [, message] = /orchestrate -s first -m "([^"]+)"/.exec(read('README.md'))!;
+    const [best] = own.match(message!);
+    expect([best?.capability, best!.confidence >= 0.7]).toEqual(['uppercase', true]);
   });
 
   it('are ranked by how sure they are, then by their order', () => {

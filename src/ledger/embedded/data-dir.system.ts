@@ -71,10 +71,10 @@ export function asUnfit(error: unknown, path: string): OrchestratorError {
   const why: Record<string, string> = {
     EACCES: `this process (uid ${process.getuid?.()}) may not write there: chown the directory to it`,
     EPERM: `this process (uid ${process.getuid?.()}) may not change it: chown the directory to it`,
-    EROFS: 'the file system is mounted read-only',
-    ENOTDIR: 'it is a file, or lies below one',
-    EEXIST: 'it is a file',
-    ENOSPC: 'the disk is full',
+    EROFS: 'the file system is mounted read-only: mount it writable',
+    ENOTDIR: 'it is a file, or lies below one: move that away',
+    EEXIST: 'it is a file: move it away',
+    ENOSPC: 'the disk is full: make room',
     EOPNOTSUPP: 'its file system cannot hold Unix sockets (a bind mount of Docker Desktop?): use a named volume',
     ENOTSUP: 'its file system cannot hold Unix sockets (a bind mount of Docker Desktop?): use a named volume',
   };

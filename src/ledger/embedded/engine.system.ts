@@ -1,6 +1,6 @@
 /** The embedded PostgreSQL at work: the cluster made if there is none, opened, offered on a socket. Runs where it is called. */
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { bridge } from './bridge.system.js';
 import { startPostgres } from './pglite.system.js';
@@ -70,7 +70,7 @@ async function createCluster(cluster: string, log: (message: string) => void): P
   await syncTree(draft);
   await rename(draft, cluster);
   await sync(dirname(cluster));
-  log(`made a new database in ${join(basename(dirname(cluster)), basename(cluster))}`);
+  log(`made a new database in ${cluster}`);
 }
 
 async function syncTree(directory: string): Promise<void> {
