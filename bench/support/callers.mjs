@@ -84,9 +84,9 @@ export const CALLERS = {
 
 async function posting(url, path, body) {
   const pool = new Pool(url, { connections: 128, pipelining: 1 });
-  const request = { method: 'POST', path, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const request = { method: 'POST', path, headers: { 'content-type': 'application/json' } };
   const call = async () => {
-    const answer = await pool.request(request);
+    const answer = await pool.request({ ...request, body: JSON.stringify(body) });
     await answer.body.json();
     if (answer.statusCode !== 200) throw new Error(`HTTP ${answer.statusCode}`);
   };

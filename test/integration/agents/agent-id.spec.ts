@@ -25,7 +25,7 @@ describe('what a stranger calls itself', () => {
     ['the name of an MCP server', (name) => idFor(name, 'http://127.0.0.1/mcp')],
   ])('holds nobody up, however long %s is', (_what, read) => {
     const from = performance.now();
-    read(`a${'-'.repeat(500_000)}b`);
+    read(`a${'-'.repeat(200_000)}b`);
     expect(performance.now() - from).toBeLessThan(5000);
   });
 });
