@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 
 const swc = JSON.parse(readFileSync(new URL('./.swcrc', import.meta.url), 'utf8'));
 
-// Everything, node_modules included, is compiled to CommonJS: on Node 20 this is the one way in which
-// ESM-only packages (NestJS 12) and CommonJS ones (TypeORM, pg) live in one Jest run without flags.
+// What is ours is compiled to CommonJS, packages are loaded by Node: so ESM-only ones (NestJS 12) and CommonJS ones (TypeORM, pg) live
+// in one Jest run without flags, on Node 20 too.
 export default {
-  testEnvironment: 'node',
+  runtime: '<rootDir>/test/support/jest-runtime.mjs',
+  testEnvironment: '<rootDir>/test/support/jest-environment.mjs',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testRegex: '\\.spec\\.ts$',
   moduleNameMapper: {
@@ -17,10 +18,10 @@ export default {
   transform: {
     '\\.(ts|[cm]?js)$': ['@swc/jest', { ...swc, swcrc: false, sourceMaps: 'inline', module: { type: 'commonjs' } }],
   },
-  transformIgnorePatterns: [],
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   maxWorkers: 2,
+  ...(process.env.TEST_DATABASES === 'server' && { testPathIgnorePatterns: ['/node_modules/', '/test/ledger/(embedded|housekeeping)'] }),
   ...(process.env.CRASH_ROUNDS && { testSequencer: '<rootDir>/test/support/crashes-first.mjs' }),
 };

@@ -17,6 +17,8 @@ import { watchRequests } from './api/requests.system.js';
 import { VERSION } from './api/version.js';
 import { AppModule } from './app.module.js';
 import type { Config } from './config.js';
+import type { Outgoing } from './integration/agents/outgoing.client.js';
+import { WAYS_OUT } from './integration/integration.module.js';
 import { OrchestratorError } from './kernel/errors.js';
 import { newId } from './kernel/ids.system.js';
 import { parseJsonBytes } from './kernel/json.js';
@@ -72,6 +74,7 @@ export async function startServer(config: Config, log: Log, broken: (error: Erro
       .catch(() => undefined);
     await app?.close().catch(() => undefined);
     await Promise.all(agents.map(({ client }) => client.close()));
+    if (app) await hangUp(app);
     await ledger.close().catch(() => undefined);
     throw error;
   }
@@ -94,6 +97,10 @@ async function openSealed(config: Config, log: Log, broken: (error: Error) => vo
   return ledger;
 }
 
+async function hangUp(app: NestFastifyApplication): Promise<void> {
+  await Promise.all(app.get<Outgoing[]>(WAYS_OUT).map((way) => way.close()));
+}
+
 function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; deaf: (() => Promise<void>) | null }) {
   let closed: Promise<void> | undefined;
   const close = async () => {
@@ -104,6 +111,7 @@ function closing(app: NestFastifyApplication, held: { ledger: OpenLedger; deaf: 
     clearTimeout(cut);
     await held.deaf?.();
     await app.get(Workers).drain();
+    await hangUp(app);
     await held.ledger.close();
   };
   return () => {

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Database } from '../src/ledger/database.postgres.js';
 import type { Answer, Body } from './support/orchestrator.js';
-import { until } from './support/orchestrator.js';
 import { agentsFile, inspect, type Place, placeOf } from './support/place.js';
 import { endAll, type Process, spawnOrchestrator } from './support/process.js';
 import { expectSound } from './support/sound.js';
 import { BOOK, CALM, LOOK_UP, startTroubled, type TroubledAgents } from './support/troubled-agents.js';
+import { until } from './support/until.js';
 
 const TASKS = Number(process.env['CHAOS_TASKS'] ?? 800);
 const CLIENTS = 32;
@@ -198,7 +198,8 @@ jest.setTimeout(300_000);
       `chaos: ${TASKS} tasks, ${done} done, ${chaos.told.filter(({ answer }) => 'attempts' in answer).length} of them tried more than once; ` +
         `agents that are well: calm ${ms(before)}; in chaos ${ms(meanwhile)}; ${((Date.now() - began) / 1000).toFixed(1)} s\n`,
     );
-    expect(at(meanwhile, 0.5)).toBeLessThanOrEqual(2 * at(before, 0.5));
+    // What hangs takes two seconds; 50 ms are what the rest of a busy machine may change between the two measurements.
+    expect(at(meanwhile, 0.5)).toBeLessThanOrEqual(2 * at(before, 0.5) + 50);
   });
 });
 

@@ -1,10 +1,10 @@
 /** kill -9 while events are on their way to Trace: what was sent may come again, nothing may be missing. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startLoad } from './support/load.js';
-import { until } from './support/orchestrator.js';
 import { describeEachPlace, inspect } from './support/place.js';
 import { endAll, spawnOrchestrator } from './support/process.js';
 import { expectInOrder, TracePeer } from './support/trace-peer.js';
+import { until } from './support/until.js';
 
 afterEach(endAll);
 

@@ -1,4 +1,4 @@
-import { running, settled } from '../support/orchestrator.js';
+import { running, settled, until } from '../support/orchestrator.js';
 import { describeEachPlace } from '../support/place.js';
 
 interface Item {
@@ -44,7 +44,7 @@ describeEachPlace('listing contracts', (make) => {
     };
     await work('one');
     const cancelled = ao.orchestrate({ session_id: 'cancelled', capability: 'obeys', timeout_seconds: 10 });
-    await new Promise((wake) => setTimeout(wake, 200));
+    await until('it is open', async () => (await page({ session_id: 'cancelled' })).contracts.length === 1);
     await ao.post('/v1/sessions/cancelled/close?cancel=true').expect(200);
     await cancelled;
     await new Promise((wake) => setTimeout(wake, 5));

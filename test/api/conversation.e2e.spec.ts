@@ -1,5 +1,6 @@
 import type { Answer as Answered } from '../../src/agents/agent-client.js';
 import { ContractManager } from '../../src/contracts/contracts.commands.js';
+import { nap } from '../support/nap.js';
 import { type Answer, type Body, running } from '../support/orchestrator.js';
 import { agentsFile, describeEachPlace, EXAMPLE, MOODY } from '../support/place.js';
 import { expectRecorded, recorded, sorted } from '../support/recorded.js';
@@ -217,8 +218,11 @@ describeEachPlace('context {history: n}', (make) => {
     await ao.orchestrate({ session_id: `${session_id} elsewhere`, capability: 'mirrors' });
     const ids: string[] = [];
     for (let i = 0; i < 4; i++) ids.push((await ao.orchestrate({ session_id, capability: 'mirrors', parameters: { i } })).contract_id);
-    const running = ao.orchestrate({ session_id, capability: 'sleeps', parameters: { ms: 500 } });
+    const { parameters, begun, wake } = await nap();
+    const running = ao.orchestrate({ session_id, capability: 'sleeps', parameters });
+    await begun();
     const { context } = await mirrored({ history: 3 });
+    await wake();
     expect(context.history.map((h) => h.contract_id)).toEqual(ids.slice(1).reverse());
     await running;
     expect((await mirrored({ history: 0 })).context.history).toEqual([]);

@@ -282,9 +282,9 @@ describeOnServer('two replicas', () => {
       expect((await post(far, '/v1/orchestrate', { session_id: 's', capability: 'shared-greets' })).error_code).toBe('no_agent');
       const looks = () => agent.asked.filter((path) => path === '/capabilities').length;
       const [before, began] = [looks(), Date.now()];
-      await until('three seconds have passed', () => Date.now() - began > 3000);
-      expect(looks() - before).toBeGreaterThanOrEqual(2);
-      expect(looks() - before).toBeLessThanOrEqual(5); // one a second, a fifth more or less, not two
+      await until('it was looked at again', () => Date.now() - began > 3000 && looks() - before >= 2);
+      const seconds = (Date.now() - began) / 1000;
+      expect(looks() - before).toBeLessThanOrEqual(Math.ceil(seconds / 0.8) + 1); // one a second, a fifth more or less, not two
       await fetch(`${here.url}/v1/agents/shared`, { method: 'DELETE' });
       await until('the other has let it go', async () => (await there(far)).status === 'retired');
       // The same id at both at once, by address and by description: one of them registers it.

@@ -1,10 +1,10 @@
-import { join } from 'node:path';
 import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
+import { nap } from '../support/nap.js';
 import { start, until } from '../support/orchestrator.js';
-import { anyPlace, type Place, scratchDirectory } from '../support/place.js';
+import { anyPlace, type Place } from '../support/place.js';
 import { type BreakingProxy, openProxy } from '../support/proxy.js';
-import { aTime, noted } from '../support/recorded.js';
+import { aTime } from '../support/recorded.js';
 
 const ask = async (server: Server, path: string) => {
   const answer = await fetch(`${server.url}${path}`);
@@ -18,16 +18,17 @@ it('an orchestrator that is told to stop is alive but not ready until the last c
     const well = { service: 'agent-orchestrator', version: expect.any(String), timestamp: aTime };
     expect(await ask(server, '/v1/health/live')).toMatchObject({ status: 200, body: { status: 'alive', ...well } });
     expect(await ask(server, '/v1/health/ready')).toMatchObject({ status: 200, body: { status: 'ready', ...well } });
-    const note = join(await scratchDirectory(), 'note');
+    const { parameters, begun, wake } = await nap();
     const call = fetch(`${server.url}/v1/orchestrate`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ session_id: 's', capability: 'sleeps', parameters: { ms: 1500, note } }),
+      body: JSON.stringify({ session_id: 's', capability: 'sleeps', parameters }),
     });
-    await noted(note, 'started');
+    await begun();
     const closed = server.close();
     expect(await ask(server, '/v1/health/ready')).toMatchObject({ status: 503, retryAfter: '5', body: { code: 'shutting_down' } });
     expect((await ask(server, '/v1/health/live')).status).toBe(200);
+    await wake();
     expect(await (await call).json()).toMatchObject({ success: true });
     await closed;
   } finally {

@@ -220,7 +220,7 @@ describeEachPlace('an agent over HTTP', (make) => {
     expect(raw).toEqual(utf8('\u0000'.repeat(4 * MIB)));
     const sizes = await ao.db.query<{ n: number }>('SELECT max(length(bytes)) AS n FROM payload');
     expect(sizes[0]!.n).toBeGreaterThan(20 * MIB);
-  });
+  }, 120_000);
 
   it('is called by many at once, each getting his own answer', async () => {
     const answers = await Promise.all(

@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nap } from '../support/nap.js';
 import { type Answer, type Body, running, start } from '../support/orchestrator.js';
-import { describeEachPlace, inspect, scratchDirectory } from '../support/place.js';
-import { countEvents, expectRecorded, noted } from '../support/recorded.js';
+import { describeEachPlace, inspect } from '../support/place.js';
+import { countEvents, expectRecorded } from '../support/recorded.js';
 import { expectSound } from '../support/sound.js';
 
 describeEachPlace('an Idempotency-Key', (make) => {
@@ -49,13 +49,14 @@ describeEachPlace('an Idempotency-Key', (make) => {
   });
 
   it('whose call is still running is a 409 with Retry-After, and afterwards gives its answer', async () => {
-    const note = join(await scratchDirectory(), 'note');
-    const body = { session_id: 'running', capability: 'sleeps', parameters: { ms: 800, note } };
+    const { parameters, begun, wake } = await nap();
+    const body = { session_id: 'running', capability: 'sleeps', parameters };
     const first = ao.orchestrate(body, { 'idempotency-key': key });
-    await noted(note, 'started');
+    await begun();
     const { status, body: problem, headers } = await send(body);
     expect([status, problem.code, headers['retry-after']]).toEqual([409, 'key_in_flight', '1']);
     expect((await send({ ...body, intent: 'other' })).body.code).toBe('key_conflict');
+    await wake();
     const told = await first;
     expect((await send(body)).body).toEqual(told);
     expect(await contractsOf('running')).toBe(1);

@@ -1,3 +1,4 @@
+import { nap } from '../support/nap.js';
 import { type Answer, running, settled, until } from '../support/orchestrator.js';
 import { describeEachPlace } from '../support/place.js';
 import { aHash, aSessionStream, aTime, aUlid, expectRecorded, recorded, sorted } from '../support/recorded.js';
@@ -209,12 +210,14 @@ describeEachPlace('the main job', (make) => {
     await settled(ao.db); // the totals come from a follower
     const before = (await ao.get('/v1/status')).body;
     let during = before;
-    const call = ao.orchestrate({ session_id: 'status', capability: 'sleeps', parameters: { ms: 1000 } });
+    const { parameters, wake } = await nap();
+    const call = ao.orchestrate({ session_id: 'status', capability: 'sleeps', parameters });
     await until('the call is seen under way', async () => {
       during = (await ao.get('/v1/status')).body;
       return during.ledger.open_requests === 1;
     });
     expect(during.orchestrator.in_flight).toBe(1);
+    await wake();
     await call;
     await settled(ao.db);
     const { body: status } = await ao.get('/v1/status');

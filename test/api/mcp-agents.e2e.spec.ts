@@ -46,6 +46,6 @@ describe('MCP servers as agents', () => {
     const answer = await ask(agent, 'hang', {}, { timeout_seconds: 0.5 });
     expect(answer).toMatchObject({ success: false, error_code: 'agent_timeout' });
     const all = () => JSON.stringify(peer.heard()) + readFileSync(heard, 'utf8');
-    await until('the tool knows', () => all().includes(`"cancelled":"${answer.contract_id}"`), 3000);
+    await until('the tool knows', () => all().includes(`"cancelled":"${answer.contract_id}"`));
   });
 });

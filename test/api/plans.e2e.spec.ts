@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { PlanResult, StepResult } from '../../src/orchestration/plan-result.js';
 import type { TaskTree } from '../../src/orchestration/tasks.queries.js';
 import { follow } from '../support/events.js';
+import { nap } from '../support/nap.js';
 import { type Answer, type Body, running, until } from '../support/orchestrator.js';
 import { describeEachPlace, scratchDirectory } from '../support/place.js';
 import { noted, recorded } from '../support/recorded.js';
@@ -198,13 +199,14 @@ describeEachPlace('a plan', (make) => {
   });
 
   it('that is still running is a 409 under its key', async () => {
-    const note = join(await scratchDirectory(), 'note');
-    const plan = { mode: 'sequential', steps: [{ capability: 'sleeps', parameters: { ms: 400, note } }] };
+    const { parameters, begun, wake } = await nap();
+    const plan = { mode: 'sequential', steps: [{ capability: 'sleeps', parameters }] };
     const key = { 'idempotency-key': 'running plan' };
     const asked = run('key running', plan, {}, key);
-    await noted(note, 'started');
+    await begun();
     const meanwhile = await ao.post('/v1/orchestrate', { session_id: 'key running', plan }, key);
     expect([meanwhile.status, meanwhile.body.code]).toEqual([409, 'key_in_flight']);
+    await wake();
     expect((await asked).success).toBe(true);
   });
 

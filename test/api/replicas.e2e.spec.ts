@@ -1,11 +1,11 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
+import { nap } from '../support/nap.js';
 import { type Answer, type Body, settled, start } from '../support/orchestrator.js';
-import { anyPlace, type Place, scratchDirectory } from '../support/place.js';
-import { expectRecorded, noted } from '../support/recorded.js';
+import { anyPlace, type Place } from '../support/place.js';
+import { expectRecorded } from '../support/recorded.js';
 import { expectSound } from '../support/sound.js';
 
 describeOnServer('two replicas on one PostgreSQL', () => {
@@ -64,11 +64,12 @@ describeOnServer('two replicas on one PostgreSQL', () => {
   });
 
   it('when one closes the session over a call of the other, the caller is told what was recorded', async () => {
-    const note = join(await scratchDirectory(), 'note');
-    const asked = post(0, '/v1/orchestrate', { session_id: 'crossed', capability: 'sleeps', parameters: { ms: 700, note } });
-    await noted(note, 'started');
+    const { parameters, begun, wake } = await nap();
+    const asked = post(0, '/v1/orchestrate', { session_id: 'crossed', capability: 'sleeps', parameters });
+    await begun();
     expect((await post(1, '/v1/sessions/crossed/close')).status).toBe(409);
     expect((await post(1, '/v1/sessions/crossed/close?cancel=true')).status).toBe(200);
+    await wake();
     const { status, body } = await asked;
     expect([status, body.success, body.error_code]).toEqual([200, false, 'cancelled']);
     await expectRecorded(db(), body);

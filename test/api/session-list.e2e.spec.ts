@@ -1,3 +1,4 @@
+import { nap } from '../support/nap.js';
 import { running, until } from '../support/orchestrator.js';
 import { describeEachPlace } from '../support/place.js';
 import { aSessionStream, aTime } from '../support/recorded.js';
@@ -48,8 +49,10 @@ describeEachPlace('sessions', (make) => {
   );
 
   it('show what is open', async () => {
-    const answer = ao.orchestrate({ session_id: 'busy', capability: 'sleeps', parameters: { ms: 500 } });
+    const { parameters, wake } = await nap();
+    const answer = ao.orchestrate({ session_id: 'busy', capability: 'sleeps', parameters });
     await until('it is seen', async () => (await ao.get('/v1/sessions/busy')).body.open_requests === 1);
+    await wake();
     await answer;
     expect(await one('busy')).toMatchObject({ events: 2, open_requests: 0 });
   });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { nap } from '../support/nap.js';
 import { type Answer, running } from '../support/orchestrator.js';
 import { describeEachPlace, scratchDirectory } from '../support/place.js';
 import { aHash, aSessionStream, countEvents, expectRecorded, noted, recorded } from '../support/recorded.js';
@@ -12,10 +13,16 @@ describeEachPlace('closing a session', (make) => {
   });
 
   /** A call that is under way when this resolves; it ends with its session or after ten seconds. */
-  const underWay = async (session_id: string, capability = 'obeys'): Promise<{ answer: Promise<Answer> }> => {
-    const answer = ao.orchestrate({ session_id, capability, parameters: { note, ms: 800 }, timeout_seconds: 10 });
+  const underWay = async (session_id: string, capability: string): Promise<{ answer: Promise<Answer> }> => {
+    const answer = ao.orchestrate({ session_id, capability, parameters: { note }, timeout_seconds: 10 });
     await noted(note, 'started');
     return { answer };
+  };
+  const asleep = async (session_id: string) => {
+    const { parameters, begun, wake } = await nap();
+    const answer = ao.orchestrate({ session_id, capability: 'sleeps', parameters });
+    await begun();
+    return { answer, wake };
   };
 
   it('seals it: last_seq and last_head stand in the record, and no work is taken any more', async () => {
@@ -39,11 +46,12 @@ describeEachPlace('closing a session', (make) => {
   });
 
   it('is refused while a call is under way, which then ends as if nothing had been', async () => {
-    const { answer } = await underWay('busy', 'sleeps');
+    const { answer, wake } = await asleep('busy');
     const { status, body } = await close('busy');
     expect([status, body.code]).toEqual([409, 'session_busy']);
+    await wake();
     const told = await answer;
-    expect(told).toMatchObject({ success: true, data: { slept: 800 } });
+    expect(told).toMatchObject({ success: true, data: { slept: 0 } });
     await expectRecorded(ao.db, told);
     expect((await close('busy', '?cancel=false')).status).toBe(200);
   });
@@ -66,7 +74,7 @@ describeEachPlace('closing a session', (make) => {
   );
 
   it('with ?cancel=true ends every call of this session and none of another', async () => {
-    const other = await underWay('bystander', 'sleeps');
+    const other = await asleep('bystander');
     const calls = await Promise.all(
       Array.from({ length: 8 }, async () => {
         const own = join(await scratchDirectory(), 'note');
@@ -81,6 +89,7 @@ describeEachPlace('closing a session', (make) => {
       expect(told.error_code).toBe('cancelled');
       await expectRecorded(ao.db, told);
     }
+    await other.wake();
     expect(await other.answer).toMatchObject({ success: true });
   });
 

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
 import { follow, SlowCaller } from '../support/events.js';
+import { nap } from '../support/nap.js';
 import { start, until } from '../support/orchestrator.js';
-import { anyPlace, inspect, type Place, scratchDirectory } from '../support/place.js';
+import { anyPlace, inspect, type Place } from '../support/place.js';
 import { type BreakingProxy, openProxy } from '../support/proxy.js';
-import { noted } from '../support/recorded.js';
 import { expectSound } from '../support/sound.js';
 
 describeOnServer('a followed task whose ledger goes away', () => {
@@ -24,11 +23,12 @@ describeOnServer('a followed task whose ledger goes away', () => {
   });
 
   it('ends with an error event, a later one is an ordinary 503; the contract is closed when the ledger is back', async () => {
-    const note = join(await scratchDirectory(), 'note');
-    const body = { session_id: 's', capability: 'sleeps', parameters: { ms: 300, note }, timeout_seconds: 1 };
+    const { parameters, begun, wake } = await nap();
+    const body = { session_id: 's', capability: 'sleeps', parameters, timeout_seconds: 2 };
     const caller = new SlowCaller(server.url, body);
-    await noted(note, 'started');
+    await begun();
     proxy.open(false);
+    await wake();
     await caller.readAll(); // until the deadline, and 5 s
     expect(caller.events.map((e) => e.event)).toEqual(['contract', 'error']);
     expect(caller.events.at(-1)!.data).toMatchObject({ status: 503, code: 'ledger_unavailable', detail: expect.any(String) });

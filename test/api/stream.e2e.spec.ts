@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { follow, SlowCaller } from '../support/events.js';
+import { nap } from '../support/nap.js';
 import { type Answer, type Body, running, until } from '../support/orchestrator.js';
 import { type Peer, says, startPeer } from '../support/peer.js';
 import { agentsFile, describeEachPlace, EXAMPLE, MOODY, scratchDirectory } from '../support/place.js';
@@ -69,11 +70,13 @@ describeEachPlace('a task that is followed', (make) => {
   });
 
   it('is told of the contract while the agent works, when the REQUEST is on the record and the RESPONSE is not', async () => {
-    const caller = new SlowCaller(ao.server.url, { session_id, capability: 'sleeps', parameters: { ms: 600, note } });
+    const { parameters, begun, wake } = await nap();
+    const caller = new SlowCaller(ao.server.url, { session_id, capability: 'sleeps', parameters });
     const reading = caller.readAll();
-    await noted(note, 'started');
+    await begun();
     await until('the first event is there', () => caller.bytes > 0);
     expect((await contractsOf(session_id)).map((c) => c.status)).toEqual(['pending']);
+    await wake();
     await reading;
     expect(caller.events.map((e) => e.event)).toEqual(['contract', 'result']);
   });

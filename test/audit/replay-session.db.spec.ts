@@ -9,8 +9,8 @@ import type { Database } from '../../src/ledger/database.postgres.js';
 import { newDisclosure, newDraft } from '../../src/ledger/draft.system.js';
 import type { Members } from '../../src/ledger/record.js';
 import { describeEachDatabase } from '../support/databases.js';
-import { until } from '../support/orchestrator.js';
 import { expectSound } from '../support/sound.js';
+import { until } from '../support/until.js';
 import { Recorder, undone } from './recorded-sessions.js';
 
 interface Told<Item, Result> {

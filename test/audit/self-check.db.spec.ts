@@ -2,8 +2,8 @@ import { SelfCheck } from '../../src/audit/self-check.worker.js';
 import type { Verdict } from '../../src/audit/verify-verdict.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { describeEachDatabase, type TestDatabase } from '../support/databases.js';
-import { until } from '../support/orchestrator.js';
 import { expectSound } from '../support/sound.js';
+import { until } from '../support/until.js';
 import { Recorder } from './recorded-sessions.js';
 
 const AT_ONCE = { intervalSeconds: 0.1, checkpointDir: undefined };

@@ -2,8 +2,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { OrchestratorClient } from '../../src/cli/orchestrator.client.js';
-import { until } from '../support/orchestrator.js';
 import { endAll, runCommand, spawnCommand } from '../support/process.js';
+import { until } from '../support/until.js';
 
 let server: Server;
 let url: string;

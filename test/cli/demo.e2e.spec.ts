@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { until } from '../support/orchestrator.js';
 import { scratchDirectory } from '../support/place.js';
 import { endAll, runCommand, type Spawned, spawnCommand } from '../support/process.js';
+import { until } from '../support/until.js';
 
 /** The goal is 15 s on a machine with nothing else to do; the tests have more to do. */
 const BOUND_MS = 120_000;
@@ -194,8 +194,10 @@ describe('agent-orchestrator demo', () => {
     'cleans up when it is told to end while the database is being made, and exits with 143',
     async () => {
       const demo = spawnCommand(['demo'], { env: { TMPDIR } });
-      await until('it has begun', async () =>
-        (await readdir(TMPDIR, { recursive: true })).some((path) => path.endsWith('/data/ledger/run')),
+      await until(
+        'it has begun',
+        async () => (await readdir(TMPDIR, { recursive: true })).some((path) => path.endsWith('/data/ledger/run')),
+        BOUND_MS,
       );
       demo.signal('SIGTERM');
       expect(await demo.ended).toEqual({ code: 143, signal: null });

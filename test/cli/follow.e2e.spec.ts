@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import request from 'supertest';
-import { until } from '../support/orchestrator.js';
 import { describeEachPlace, type Place } from '../support/place.js';
 import { endAll, type Process, runCommand, type Spawned, spawnCommand, spawnOrchestrator } from '../support/process.js';
+import { until } from '../support/until.js';
 
 interface Item {
   contract_id: string;

@@ -87,8 +87,8 @@ export function agentPortSuite(
       const from = performance.now();
       stop.stop(new Error('nobody waits any more'));
       expect(await answer).toMatchObject({ success: false });
-      expect(performance.now() - from).toBeLessThan(200);
-      await expect(within(2000, () => peer.cancelled().includes(id))).resolves.toBe(true);
+      expect(performance.now() - from).toBeLessThan(900); // the agent has a second to take note
+      await expect(within(10_000, () => peer.cancelled().includes(id))).resolves.toBe(true);
     });
 
     it('is not waited for if the call is stopped before it began', async () => {
@@ -96,7 +96,7 @@ export function agentPortSuite(
       stop.stop(new Error('too late'));
       const from = performance.now();
       expect(await call('hang', {}, { stop })).toMatchObject({ success: false });
-      expect(performance.now() - from).toBeLessThan(200);
+      expect(performance.now() - from).toBeLessThan(900);
     });
 
     it('fails with the reason it gives', async () => {

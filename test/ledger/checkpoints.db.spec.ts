@@ -19,9 +19,9 @@ import { verifyConsistency } from '../../src/ledger/tree.js';
 import { describeEachDatabase, describeOnServer, openServerDatabase } from '../support/databases.js';
 import { failing } from '../support/erasing.js';
 import { contractIntent, newStream, runContract } from '../support/intents.js';
-import { until } from '../support/orchestrator.js';
 import { slowAppend } from '../support/slow-append.js';
 import { expectSound } from '../support/sound.js';
+import { until } from '../support/until.js';
 
 const ORIGIN = 'example.com/log';
 const KEY = signerKey(ORIGIN, Buffer.alloc(32, 1));

@@ -118,7 +118,7 @@ describeEachDatabase('a follower inside the database', (open) => {
     await worker.start();
     await new Appender(db).append({ stream: newStream(), drafts: [newDraft('agent.health', {})] });
     await new Sequencer(db, () => worker.kick()).drain();
-    for (let i = 0; (await copied()).length < 61 && i < 100; i++) await new Promise((done) => setTimeout(done, 20));
+    for (let i = 0; (await copied()).length < 61 && i < 500; i++) await new Promise((done) => setTimeout(done, 20));
     await worker.drain();
     expect(await copied()).toHaveLength(61);
   });

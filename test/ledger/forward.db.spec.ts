@@ -11,11 +11,11 @@ import { contractIntent, newStream } from '../support/intents.js';
 
 const FAST: ForwardSettings = { ...FORWARD_DEFAULTS, leaseSeconds: 1, batch: 10, streams: 4, pauseMs: { first: 5, most: 20 } };
 const until = async (done: () => boolean | Promise<boolean>) => {
-  for (let i = 0; i < 800; i++) {
+  for (let i = 0; i < 2000; i++) {
     if (await done()) return;
     await new Promise((next) => setTimeout(next, 10));
   }
-  throw new Error('it did not happen within eight seconds');
+  throw new Error('it did not happen within twenty seconds');
 };
 
 /** A peer outside the database. */

@@ -41,11 +41,11 @@ function keep(...args: ConstructorParameters<typeof EmbeddedHousekeeping>): Embe
 }
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  for (let n = 0; n < 500; n++) {
+  for (let n = 0; n < 2000; n++) {
     if (await what()) return;
     await pause(10);
   }
-  throw new Error('it did not happen within five seconds');
+  throw new Error('it did not happen within twenty seconds');
 }
 async function walOnDisk(): Promise<number> {
   const wal = join(scratch, 'pg', 'pg_wal');

@@ -73,7 +73,7 @@ describeOnServer('the sequenced ledger under slow, rolled-back and concurrent tr
       await Promise.all([...writers, ...slow]);
       for (const sequencer of sequencers) await sequencer.drain();
       const { sequenced, pending } = await ledgerSize(reader);
-      for (let wait = 0; seen.length < sequenced && wait < 200; wait++) await new Promise((done) => setTimeout(done, 10));
+      for (let wait = 0; seen.length < sequenced && wait < 1000; wait++) await new Promise((done) => setTimeout(done, 10));
       reading = false;
       await follow;
       expect([sequenced, pending]).toEqual([8 * 25 * 2 + 18, 0]);

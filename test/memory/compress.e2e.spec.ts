@@ -17,6 +17,7 @@ import {
   startMessagesApi,
   textOf,
 } from '../support/messages-api.js';
+import { nap } from '../support/nap.js';
 import { type Running, running, until } from '../support/orchestrator.js';
 import { anyPlace, describeEachPlace } from '../support/place.js';
 import { aHash, aUlid, recorded } from '../support/recorded.js';
@@ -141,12 +142,14 @@ describeEachPlace('a session compressed without a language model', (make) => {
 
   it('shows an open contract as an open question, and its answer in the next block', async () => {
     const name = `open ${++serial}`;
-    const slow = ao.orchestrate({ session_id: name, capability: 'sleeps', parameters: { ms: 1500 } });
+    const { parameters, wake } = await nap();
+    const slow = ao.orchestrate({ session_id: name, capability: 'sleeps', parameters });
     await until(
       'the REQUEST is recorded',
       async () => (await ao.get(`/v1/contracts?session_id=${encodeURIComponent(name)}`)).body.total === 1,
     );
     const { memory_block: first } = await compress(ao, name);
+    await wake();
     const { contract_id } = await slow;
     expect(first.open_questions).toEqual([{ text: expect.stringContaining('not answered yet'), contracts: [contract_id] }]);
     const { memory_block: second } = await compress(ao, name);

@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { type Load, send, startLoad } from './load.js';
-import { until } from './orchestrator.js';
 import { emptyPlace, inspect, type Kind, type Place, placeOf } from './place.js';
 import { endAll, type Process, spawnOrchestrator } from './process.js';
 import { expectSound } from './sound.js';
+import { until } from './until.js';
 
 const ROUNDS = Number(process.env['CRASH_ROUNDS'] ?? 5);
 /** Of the start, per kind of database. */

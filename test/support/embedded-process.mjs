@@ -40,7 +40,7 @@ const commands = {
     await embedded.setHttpPort(Number(port));
     say('told');
   },
-  /** Answers with the longest time in which no timer ran while the database was busy for about a second. */
+  /** Answers with the longest time in which no timer ran while the database was busy with one query, and how long that took. */
   async busy() {
     const client = new pg.Client({ host: embedded.host, port: embedded.port, user: 'postgres', database: 'postgres' });
     await client.connect();
@@ -50,12 +50,13 @@ const commands = {
       longest = Math.max(longest, performance.now() - last);
       last = performance.now();
     }, 5);
-    const end = performance.now() + 1000;
-    while (performance.now() < end) await client.query('SELECT count(*) FROM generate_series(1, 2000000)');
+    const began = performance.now();
+    await client.query('SELECT count(*) FROM generate_series(1, 10000000)');
+    const took = performance.now() - began;
     longest = Math.max(longest, performance.now() - last);
     clearInterval(meter);
     await client.end();
-    say(Math.round(longest));
+    say(`${Math.round(longest)} ${Math.round(took)}`);
   },
   async close() {
     await embedded.close();

@@ -2,7 +2,7 @@
  * Once per run: finds a real PostgreSQL (TEST_DATABASE_URL, or whatever answers on localhost:5432) and makes one migrated template of each
  * kind of database, so that a test gets a fresh one by copying.
  */
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -12,27 +12,38 @@ export default async function setUp() {
     throw new Error(`tests need a build: run npm test, or npm run build first (${error.message})`);
   });
   const migrations = new URL('../../migrations', import.meta.url).pathname;
-  const scratch = await mkdtemp(join(tmpdir(), 'ao-test-'));
+  // `server` or `embedded` leaves the other half out while working on something; `both` insists on a server, as the gate does.
+  const wanted = process.env.TEST_DATABASES;
+  const server = wanted === 'embedded' ? null : await findServer();
+  if (wanted && wanted !== 'embedded' && !server) throw new Error(`TEST_DATABASES=${wanted}: no PostgreSQL answers on localhost:5432`);
+
+  const scratch = await mkdtemp(join(await roomy(), 'ao-test-'));
   process.env.AO_TEST_SCRATCH = scratch;
   process.env.AO_TEST_RUN = String(process.pid);
 
-  // TEST_DATABASES=server leaves the slower half out while working on something.
-  if (process.env.TEST_DATABASES !== 'server') {
+  const embed = async () => {
     const template = join(scratch, 'template');
     await (await openLedger({ DATA_DIR: template, DATABASE_POOL: 4 }, migrations)).close();
     process.env.AO_TEST_EMBEDDED_TEMPLATE = template;
-  }
-
-  const server = await findServer();
-  if (server) {
+  };
+  const serve = async () => {
     const name = `ao_template_${process.pid}`;
     await run(server, `CREATE DATABASE ${name}`);
     await (await openLedger({ DATABASE_URL: withDatabase(server, name), DATA_DIR: '', DATABASE_POOL: 4 }, migrations)).close();
     process.env.AO_TEST_SERVER = server;
     process.env.AO_TEST_TEMPLATE = name;
-  }
+  };
+  await Promise.all([wanted !== 'server' && embed(), server && serve()]);
   const kinds = [process.env.AO_TEST_EMBEDDED_TEMPLATE && 'embedded', server && 'a PostgreSQL server'].filter(Boolean);
-  process.stdout.write(`\ndatabases under test: ${kinds.join(' and ')}${server ? '' : ' (no PostgreSQL answers on localhost:5432)'}\n`);
+  process.stdout.write(
+    `\ndatabases under test: ${kinds.join(' and ')}${server || wanted ? '' : ' (no PostgreSQL answers on localhost:5432)'}\n`,
+  );
+}
+
+/** In memory where there is plenty of it: embedded databases fsync with every commit, and most of the time would be the disk's. */
+async function roomy() {
+  const memory = await statfs('/dev/shm').catch(() => null);
+  return memory && memory.bavail * memory.bsize > 8 * 2 ** 30 ? '/dev/shm' : tmpdir();
 }
 
 async function findServer() {

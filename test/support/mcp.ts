@@ -7,8 +7,8 @@ import type { AgentClient } from '../../src/agents/agent-client.js';
 import { ConfiguredAgents } from '../../src/integration/agents/configured-agents.system.js';
 import { McpProtocol } from '../../src/integration/agents/mcp/mcp-protocol.client.js';
 import { Outgoing } from '../../src/integration/agents/outgoing.client.js';
-import { until } from './orchestrator.js';
 import { agentsFile, scratchDirectory } from './place.js';
+import { until } from './until.js';
 
 export const PEER = join(__dirname, 'peers/mcp-peer.mjs');
 export const HTTP_KINDS = ['v2-http', 'v2-sessions', 'v1-sessions'] as const;

@@ -1,12 +1,14 @@
 /** A whole orchestrator in this process, spoken to over real HTTP. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import request from 'supertest';
 import { readConfig } from '../../src/config.js';
 import { type Log, openLog } from '../../src/kernel/log.system.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { type Server, startServer } from '../../src/server.system.js';
-import { agentsFile, EXAMPLE, type MakePlace, MOODY, type Place } from './place.js';
+import { agentsFile, EXAMPLE, inspect, type MakePlace, MOODY, type Place } from './place.js';
 import { expectSound } from './sound.js';
+import { until } from './until.js';
+
+export { until };
 
 /** AO_TEST_LOG=debug shows what the orchestrators of a test say. */
 const quiet = openLog(readConfig({ LOG_LEVEL: process.env['AO_TEST_LOG'] ?? 'silent', LOG_FORMAT: 'json' }));
@@ -59,10 +61,9 @@ export function running(make: MakePlace, settings: () => Promise<Record<string, 
   });
   afterAll(async () => {
     try {
-      await settled(server.ledger.db);
-      await expectSound(server.ledger.db);
+      await server?.close(); // first: until then its workers may write, as those do that close idle sessions
+      if (server) await inspect(place, expectSound);
     } finally {
-      await server?.close();
       await place?.drop();
     }
   });
@@ -92,13 +93,4 @@ export async function settled(db: Database): Promise<void> {
     );
     return row!.rest;
   });
-}
-
-/** Asks again and again, at most ten seconds. */
-export async function until(what: string, holds: () => Promise<boolean> | boolean, milliseconds = 10_000): Promise<void> {
-  const end = Date.now() + milliseconds;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited ${milliseconds} ms in vain until ${what}`);
-    await sleep(10);
-  }
 }

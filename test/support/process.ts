@@ -1,8 +1,8 @@
 /** Orchestrators in processes of their own (dist/main.js, as `npm start` runs it), to be told to stop or killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { until } from './orchestrator.js';
 import { agentsFile, EXAMPLE, MOODY, type Place } from './place.js';
+import { until } from './until.js';
 
 const MAIN = join(__dirname, '../../dist/main.js');
 const CLI = join(__dirname, '../../dist/cli.js');

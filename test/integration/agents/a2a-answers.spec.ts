@@ -247,13 +247,13 @@ describe('an A2A agent that is not as it should be', () => {
     );
     const stop = new Stop();
     const answer = call('x', {}, { stop });
+    const asked = () => methods.filter((method) => method === 'GetTask').length;
     await new Promise((after) => setTimeout(after, 1500));
+    expect(await within(10_000, () => asked() > 3)).toBe(true);
     stop.stop(new Error('enough'));
     expect(await answer).toMatchObject({ success: false, code: 'cancelled', message: 'enough' });
-    expect(await within(1000, () => methods.at(-1) === 'CancelTask')).toBe(true);
-    const asked = methods.filter((method) => method === 'GetTask').length;
-    expect(asked).toBeGreaterThan(3);
-    expect(asked).toBeLessThan(12);
+    expect(await within(10_000, () => methods.at(-1) === 'CancelTask')).toBe(true);
+    expect(asked()).toBeLessThan(12);
   });
 
   it('breaks off a stream: its task is asked for, and nothing is lost', async () => {
@@ -290,7 +290,7 @@ describe('an A2A agent that is not as it should be', () => {
     const answer = call('x', {}, { stop });
     setImmediate(() => stop.stop(new Error('changed my mind')));
     expect(await answer).toMatchObject({ success: false, code: 'cancelled' });
-    expect(await within(2000, () => methods.includes('CancelTask'))).toBe(true);
+    expect(await within(10_000, () => methods.includes('CancelTask'))).toBe(true);
   });
 
   it.each<[string, string, Partial<Extract<Answer, { success: false }>>]>([

@@ -104,7 +104,7 @@ describe('an AGNTCY agent', () => {
     };
     await call({ do: 'never' }, { stop, progress });
     expect(heard).toEqual([{ status: 'pending' }]);
-    for (let i = 0; i < 100 && peer.cancelled.length === 0; i += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let i = 0; i < 500 && peer.cancelled.length === 0; i += 1) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(peer.cancelled).toHaveLength(1);
     expect(peer.asked.at(-2)!.body).toMatchObject({ stream_mode: 'values' });
   });

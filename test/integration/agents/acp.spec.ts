@@ -85,7 +85,7 @@ afterEach(async () => {
 
 const options = (more: Partial<CallOptions> = {}): CallOptions => ({ stop: new Stop(), trace: null, ...more });
 const until = async (holds: () => boolean) => {
-  for (let i = 0; i < 300 && !holds(); i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 0; i < 1000 && !holds(); i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   expect(holds()).toBe(true);
 };
 

@@ -5,7 +5,7 @@ import type { Discovery } from '../../../src/agents/agent-protocol.js';
 import { McpProtocol } from '../../../src/integration/agents/mcp/mcp-protocol.client.js';
 import { Outgoing } from '../../../src/integration/agents/outgoing.client.js';
 import { type McpPeer, mcpClient, startMcp, task } from '../../support/mcp.js';
-import { until } from '../../support/orchestrator.js';
+import { until } from '../../support/until.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -57,7 +57,7 @@ describe('a connection to an MCP server', () => {
     const peer = await started('v1-sessions');
     expect(await peer.client.health()).toEqual({ status: 'healthy', error: null });
     await peer.restart();
-    await until('it is healthy', async () => (await peer.client.health()).status === 'healthy', 1000);
+    await until('it is healthy', async () => (await peer.client.health()).status === 'healthy');
   });
 
   it('is given up at once when it is closed while it is opened', async () => {
@@ -66,7 +66,7 @@ describe('a connection to an MCP server', () => {
     const from = performance.now();
     setTimeout(() => void close(), 100);
     expect(await answer).toMatchObject({ success: false, code: 'agent_unreachable' });
-    expect(performance.now() - from).toBeLessThan(1000);
+    expect(performance.now() - from).toBeLessThan(5000); // without it, ten seconds
   });
 
   it('to a server that has become one of the older era asks for the era again', async () => {
@@ -350,11 +350,11 @@ describe('a badly behaved MCP server', () => {
     const from = performance.now();
     stop.stop(new Error('enough'));
     expect((await answer).success).toBe(false);
-    expect(performance.now() - from).toBeLessThan(200);
+    expect(performance.now() - from).toBeLessThan(900); // the server has a second to take note
     await until('the server is told', () => heard.some(({ method }) => method === 'notifications/cancelled'));
     const call = heard.find(({ method }) => method === 'tools/call');
     expect(heard.at(-1)!.params!.requestId).toBe(call!.id);
-    await until('it is hung up on', () => hungUp.length > 0, 2000); // though it never answers the notification either
+    await until('it is hung up on', () => hungUp.length > 0); // though it never answers the notification either
   });
 
   it('that breaks its stream off is asked for the rest of it, and not for the call again', async () => {

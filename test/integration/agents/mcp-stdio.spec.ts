@@ -6,8 +6,8 @@ import { Stop } from '../../../src/agents/agent-client.js';
 import type { ConfiguredAgent } from '../../../src/agents/agent-source.js';
 import { ConfiguredAgents } from '../../../src/integration/agents/configured-agents.system.js';
 import { PEER, startMcp, task } from '../../support/mcp.js';
-import { until } from '../../support/orchestrator.js';
 import { agentsFile, scratchDirectory } from '../../support/place.js';
+import { until } from '../../support/until.js';
 
 const options = () => ({ stop: new Stop(), trace: null });
 /** What has ended may wait for ever for a parent to notice: where /proc tells, such a one is not alive. */
@@ -103,7 +103,7 @@ describe('an MCP server over standard streams', () => {
     const pids = told(file).flatMap((line) => (line.startsWith('started ') ? [Number(line.slice(8))] : []));
     expect([pids.length, pids.every(alive)]).toEqual([2, true]);
     await agent!.client.close();
-    await until('both are gone', () => !pids.some(alive), 1000);
+    await until('both are gone', () => !pids.some(alive));
   });
 
   it('is killed if it does not end when asked to', async () => {
@@ -121,7 +121,7 @@ describe('an MCP server over standard streams', () => {
     const die = () => agent!.client.call(task('add'), options());
     expect(await die()).toMatchObject({ success: false, code: 'agent_unreachable' });
     expect(await agent!.client.health()).toEqual({ status: 'unhealthy', error: expect.stringMatching(/ended with code 3\); .* in 1 s/) });
-    await until('it is started again', () => starts() === 2, 1500);
+    await until('it is started again', () => starts() === 2);
     await until('it answers', async () => (await agent!.client.health()).status === 'healthy');
     await die();
     expect(await agent!.client.health()).toEqual({ status: 'unhealthy', error: expect.stringMatching(/in 2 s/) });

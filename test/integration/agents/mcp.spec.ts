@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type Progress, Stop } from '../../../src/agents/agent-client.js';
 import { traceHeaders } from '../../../src/kernel/trace.js';
 import { HTTP_KINDS, type Kind, type McpPeer, STDIO_KINDS, startMcp, task } from '../../support/mcp.js';
-import { until } from '../../support/orchestrator.js';
+import { until } from '../../support/until.js';
 import { agentPortSuite } from '../agent-port.suite.js';
 
 const call = (peer: McpPeer, name: string, parameters = {}, more: object = {}): Promise<Answer> =>
@@ -132,8 +132,8 @@ describe.each<Kind>([...HTTP_KINDS, ...STDIO_KINDS])('an MCP server (%s)', (kind
     const from = performance.now();
     stop.stop(new Error('the caller hung up'));
     expect((await answer).success).toBe(false);
-    expect(performance.now() - from).toBeLessThan(200);
-    await until('the tool knows', () => peer.heard().some((what) => what.cancelled === `C-${kind}`), 3000);
+    expect(performance.now() - from).toBeLessThan(900); // the server may take a second to take note
+    await until('the tool knows', () => peer.heard().some((what) => what.cancelled === `C-${kind}`));
     expect(await call(peer, 'add', { a: 1, b: 1 })).toMatchObject({ data: { sum: 2 } });
   });
 

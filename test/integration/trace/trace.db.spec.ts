@@ -11,8 +11,8 @@ import { askForRetry, parkedStreams } from '../../../src/ledger/park.postgres.js
 import { Sequencer } from '../../../src/ledger/sequence.worker.js';
 import { describeEachDatabase } from '../../support/databases.js';
 import { newStream, OWNER, requestDraft, responseDraft } from '../../support/intents.js';
-import { until } from '../../support/orchestrator.js';
 import { answers, expectInOrder, TracePeer } from '../../support/trace-peer.js';
+import { until } from '../../support/until.js';
 
 const PAUSE_MS = 50;
 const FAST: ForwardSettings = { ...FORWARD_DEFAULTS, begin: 'next', pauseMs: { first: 5, most: PAUSE_MS }, tries: 3 };
@@ -231,7 +231,7 @@ describeEachDatabase('forwarding to Trace', (open) => {
       ids.set(name, await session(name, 10));
     }
     await sequenced();
-    await sleep(1500);
+    await until('it was in trouble for a while', () => peer.requests.length >= 150);
     peer.manner = () => false;
     await caughtUp();
     await expectAll(ids);

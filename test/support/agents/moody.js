@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { Agent } from 'agent-orchestrator';
 
@@ -86,10 +87,12 @@ const MOODS = {
   'answers a function': () => () => 'never called',
   'answers 70 levels': () => ({ success: true, data: nested(70) }),
   'answers half a character': () => ({ success: true, data: 'half \ud83d' }),
-  sleeps: async ({ parameters }) => {
-    await note(parameters.note, 'started');
-    await new Promise((wake) => setTimeout(wake, parameters.ms));
-    return { success: true, data: { slept: parameters.ms } };
+  /** So many milliseconds, or until there is a file. */
+  sleeps: async ({ parameters: { ms = 0, until, note: file } }) => {
+    await note(file, 'started');
+    while (until !== undefined && !existsSync(until)) await new Promise((look) => setTimeout(look, 5).unref());
+    await new Promise((wake) => setTimeout(wake, ms));
+    return { success: true, data: { slept: ms } };
   },
   /** Tells `pieces` on its way; its answer is another text. */
   tells: async ({ parameters }, { progress }) => {

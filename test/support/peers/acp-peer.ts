@@ -137,7 +137,7 @@ export function think(parameters: Record<string, unknown>): Thought {
     case 'greet':
       return { words: ['Hello, ', 'Ada!'] };
     case 'slow':
-      return { data: { slow: true }, afterMs: 500 };
+      return { data: { slow: true }, afterMs: Number(parameters['ms'] ?? 500) };
     case 'no planet':
       return { error: 'no such planet' };
     case 'cheese':
