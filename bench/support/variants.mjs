@@ -11,6 +11,7 @@ export const MEANING = {
   postgres: 'the orchestrator on PostgreSQL',
   unsigned: 'the same without tree and checkpoints',
   unsealed: 'the same with MASTER_KEY=off',
+  unproven: 'the same without any of these three',
   embedded: 'the orchestrator on the embedded database',
   replicas: 'two replicas on one PostgreSQL, clients split',
 };
@@ -40,13 +41,13 @@ export async function startVariant(name, { options, agent, directory, profile, d
   }
   const database = existing ?? (await freshDatabase(options));
   if (name === 'naive') return variant(name, [await plain({ agent, database: database.url })], database);
-  const unsigned = name === 'unsigned' && { CHECKPOINT_INTERVAL_MS: '0' };
+  const without = (part) => name === part || name === 'unproven';
   const env = {
     DATABASE_URL: database.url,
     DATA_DIR: join(directory, 'keys'),
     AGENTS_FILE,
-    ...unsigned,
-    ...(name === 'unsealed' && { MASTER_KEY: 'off' }),
+    ...(without('unsigned') && { CHECKPOINT_INTERVAL_MS: '0' }),
+    ...(without('unsealed') && { MASTER_KEY: 'off' }),
   };
   const replicas = [];
   for (let i = 0; i < (name === 'replicas' ? 2 : 1); i++) replicas.push(await orchestrator(options, env, execArgv));
