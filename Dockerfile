@@ -5,7 +5,7 @@ COPY package.json .npmrc ./
 RUN npm install --no-audit --no-fund
 COPY nest-cli.json tsconfig.json .swcrc ./
 COPY src src
-RUN npx nest build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:22-slim
 # Inside a container loopback is the container: who may reach the port is decided where it is published.
@@ -17,7 +17,7 @@ COPY package.json LICENSE ./
 COPY migrations migrations
 COPY examples examples
 COPY data/agents.json data/routing.json data/example-agent.js data/
-RUN ln -s /app/dist/cli.js /usr/local/bin/agent-orchestrator && chmod +x dist/cli.js && mkdir /data && chown node:node /data
+RUN ln -s /app/dist/cli.js /usr/local/bin/agent-orchestrator && mkdir /data && chown node:node /data
 USER node
 VOLUME /data
 EXPOSE 8888

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -32,6 +32,10 @@ const program = programOf({ ...process, stdin: process.stdin } as never, 'cli.js
 afterAll(endAll);
 
 describe('agent-orchestrator', () => {
+  it('can be executed after every build: npx starts the file itself, and makes it executable only the first time', () => {
+    expect(statSync(join(__dirname, '../../dist/cli.js')).mode & 0o111).toBe(0o111);
+  });
+
   it('says what there is when nothing is asked', async () => {
     const asked = await runCommand([]);
     expect(asked).toMatchObject({ code: 0, stderr: '' });
