@@ -1,38 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
-import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
 import { nap } from '../support/nap.js';
-import { type Answer, type Body, settled, start } from '../support/orchestrator.js';
-import { anyPlace, type Place } from '../support/place.js';
+import { type Answer, type Body, runningTwice } from '../support/orchestrator.js';
 import { expectRecorded } from '../support/recorded.js';
-import { expectSound } from '../support/sound.js';
 
 describeOnServer('two replicas on one PostgreSQL', () => {
-  let place: Place;
-  let replicas: Server[];
-  beforeAll(async () => {
-    place = await anyPlace();
-    replicas = await Promise.all([start(place), start(place)]);
-  });
-  afterAll(async () => {
-    try {
-      await settled(replicas[0]!.ledger.db);
-      await expectSound(replicas[0]!.ledger.db);
-    } finally {
-      await Promise.all(replicas.map((r) => r.close()));
-      await place.drop();
-    }
-  });
+  const replicas = runningTwice();
   const post = async (replica: number, path: string, body: Body = {}, headers: Record<string, string> = {}) => {
-    const answer = await request(`${replicas[replica % 2]!.url}${path}`, {
+    const answer = await request(`${replicas.both[replica % 2]!.url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
     });
     return { status: answer.statusCode, body: (await answer.body.json()) as Answer & { code?: string } };
   };
-  const db = () => replicas[0]!.ledger.db;
+  const db = () => replicas.both[0]!.ledger.db;
 
   it('open one session when both are asked for it first, and each sees what the other did at once', async () => {
     for (let round = 0; round < 5; round++) {
@@ -40,7 +23,7 @@ describeOnServer('two replicas on one PostgreSQL', () => {
       const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => post(i, '/v1/orchestrate', body)));
       expect(answers.map((a) => a.status)).toEqual(Array(10).fill(200));
       expect(new Set(answers.map((a) => a.body.receipt.stream)).size).toBe(1);
-      for (const { url } of replicas) {
+      for (const { url } of replicas.both) {
         const page = await request(`${url}/v1/contracts?session_id=both%20${round}`);
         expect(await page.body.json()).toMatchObject({ total: 20 });
       }

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { TaskTree } from '../../src/orchestration/tasks.queries.js';
-import type { Server } from '../../src/server.system.js';
 import { describeOnServer } from '../support/databases.js';
-import { type Answer, type Body, running, settled, start, until } from '../support/orchestrator.js';
-import { anyPlace, describeEachPlace, inspect, type Place, scratchDirectory } from '../support/place.js';
+import { type Answer, type Body, running, runningTwice, start, until } from '../support/orchestrator.js';
+import { anyPlace, describeEachPlace, inspect, scratchDirectory } from '../support/place.js';
 import { endAll, spawnOrchestrator } from '../support/process.js';
 import { noted } from '../support/recorded.js';
 import { expectSound } from '../support/sound.js';
@@ -101,21 +100,7 @@ describeEachPlace('a task', (make) => {
 });
 
 describeOnServer('a task on one of two replicas', () => {
-  let place: Place;
-  let replicas: Server[];
-  beforeAll(async () => {
-    place = await anyPlace();
-    replicas = await Promise.all([start(place), start(place)]);
-  });
-  afterAll(async () => {
-    try {
-      await settled(replicas[0]!.ledger.db);
-      await expectSound(replicas[0]!.ledger.db);
-    } finally {
-      await Promise.all(replicas.map((r) => r.close()));
-      await place.drop();
-    }
-  });
+  const replicas = runningTwice();
 
   it.each<[string, (step: Body) => Body]>([
     ['one call', (step) => step],
@@ -123,12 +108,12 @@ describeOnServer('a task on one of two replicas', () => {
   ])('that is %s is ended there while the other, where it is cancelled, waits for that', async (what, bodyOf) => {
     const file = await note();
     const body = bodyOf(waits(file));
-    const asked = send('POST', `${replicas[0]!.url}/v1/orchestrate`, { session_id: what, ...body });
+    const asked = send('POST', `${replicas.both[0]!.url}/v1/orchestrate`, { session_id: what, ...body });
     await noted(file, 'started');
-    const { contracts } = (await send('GET', `${replicas[1]!.url}/v1/contracts?session_id=${encodeURIComponent(what)}`)).body as {
+    const { contracts } = (await send('GET', `${replicas.both[1]!.url}/v1/contracts?session_id=${encodeURIComponent(what)}`)).body as {
       contracts: { task_id: string }[];
     };
-    const task = (await send('DELETE', `${replicas[1]!.url}/v1/tasks/${contracts[0]!.task_id}`)).body as TaskTree;
+    const task = (await send('DELETE', `${replicas.both[1]!.url}/v1/tasks/${contracts[0]!.task_id}`)).body as TaskTree;
     expect([task.status, task.contracts.map((c) => c.status)]).toEqual(['cancelled', task.contracts.map(() => 'cancelled')]);
     await noted(file, 'aborted');
     expect((await asked).body).toMatchObject({ success: false, error_code: 'cancelled' });

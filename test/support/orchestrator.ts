@@ -4,7 +4,7 @@ import { readConfig } from '../../src/config.js';
 import { type Log, openLog } from '../../src/kernel/log.system.js';
 import type { Database } from '../../src/ledger/database.postgres.js';
 import { type Server, startServer } from '../../src/server.system.js';
-import { agentsFile, EXAMPLE, inspect, type MakePlace, MOODY, type Place } from './place.js';
+import { agentsFile, anyPlace, EXAMPLE, inspect, type MakePlace, MOODY, type Place } from './place.js';
 import { expectSound } from './sound.js';
 import { until } from './until.js';
 
@@ -81,6 +81,29 @@ export function running(make: MakePlace, settings: () => Promise<Record<string, 
       const response = await post('/v1/orchestrate', body, headers);
       expect([response.status, response.body]).toEqual([200, expect.anything()]);
       return response.body as Answer;
+    },
+  };
+}
+
+/** Two replicas on one database for all tests of the suite around; after them its ledger must be sound. */
+export function runningTwice(): { readonly both: readonly [Server, Server] } {
+  let place: Place;
+  let both: [Server, Server];
+  beforeAll(async () => {
+    place = await anyPlace();
+    both = await Promise.all([start(place), start(place)]);
+  });
+  afterAll(async () => {
+    try {
+      await Promise.all((both ?? []).map((server) => server.close()));
+      if (both) await inspect(place, expectSound);
+    } finally {
+      await place?.drop();
+    }
+  });
+  return {
+    get both() {
+      return both;
     },
   };
 }
