@@ -76,3 +76,10 @@ export async function openLedger(options, kind) {
   atEnd(() => ledger.close());
   return { ...ledger, database };
 }
+
+/** The ledger's schema in a database, without a ledger in this process. */
+export async function migrate(options, { url }) {
+  const { openLedger } = await built(options.root, 'ledger/open.postgres.js');
+  const ledger = await openLedger({ DATABASE_URL: url, DATABASE_POOL: 2, DATA_DIR: '' }, resolve(options.root, 'migrations'));
+  await ledger.close();
+}

@@ -1,13 +1,14 @@
 /** What orchestrate.mjs compares: each variant is a set of URLs that take POST /v1/orchestrate, with the processes and databases behind them. */
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freshDatabase } from './database.mjs';
+import { freshDatabase, migrate } from './database.mjs';
 import { sleep } from './numbers.mjs';
 import { cpuOf, cpuOfDatabase, helper, orchestrator } from './processes.mjs';
 
 export const MEANING = {
   bare: 'Fastify passes the call on, no record',
   naive: 'the same with one committed INSERT before and one after',
+  floor: 'NestJS, and the rows of both contracts hashed, sealed and written in plain batches: no chain, order, routing or recovery',
   postgres: 'the orchestrator on PostgreSQL',
   unsigned: 'the same without tree and checkpoints',
   unsealed: 'the same with MASTER_KEY=off',
@@ -34,13 +35,17 @@ export async function writeAgentsFile(directory, endpoint) {
 export async function startVariant(name, { options, agent, directory, profile, database: existing }) {
   const execArgv = profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`, '--cpu-prof-interval=500'] : [];
   const AGENTS_FILE = await writeAgentsFile(directory, agent);
-  if (name === 'bare') return variant(name, [await plain({ agent })]);
+  if (name === 'bare') return variant(name, [await server('plain', { agent })]);
   if (name === 'embedded') {
     const env = { DATA_DIR: join(await mkdtemp(join(directory, 'embedded-')), 'ledger'), AGENTS_FILE };
     return variant(name, [await orchestrator(options, env, execArgv)]);
   }
   const database = existing ?? (await freshDatabase(options));
-  if (name === 'naive') return variant(name, [await plain({ agent, database: database.url })], database);
+  if (name === 'naive') return variant(name, [await server('plain', { agent, database: database.url })], database);
+  if (name === 'floor') {
+    await migrate(options, database);
+    return variant(name, [await server('floor', { agent, database: database.url })], database);
+  }
   const without = (part) => name === part || name === 'unproven';
   const env = {
     DATABASE_URL: database.url,
@@ -54,8 +59,8 @@ export async function startVariant(name, { options, agent, directory, profile, d
   return variant(name, replicas, database);
 }
 
-async function plain(args) {
-  const { pid, child, ready } = await helper(new URL('./plain.server.mjs', import.meta.url), args);
+async function server(name, args) {
+  const { pid, child, ready } = await helper(new URL(`./${name}.server.mjs`, import.meta.url), args);
   return { pid, child, url: ready.url };
 }
 
@@ -65,7 +70,7 @@ function variant(name, processes, database) {
     processes,
     database,
     urls: processes.map((p) => p.url),
-    recording: name !== 'bare' && name !== 'naive',
+    recording: !['bare', 'naive', 'floor'].includes(name),
     /** Milliseconds of CPU used so far: by its Node processes, and by the PostgreSQL backends of its database. */
     cpu: () => ({ node: processes.reduce((sum, p) => sum + cpuOf(p.pid), 0), database: database ? cpuOfDatabase(database.name) : 0 }),
   };
