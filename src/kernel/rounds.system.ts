@@ -29,13 +29,18 @@ export class Rounds {
   private async run(): Promise<void> {
     while (this.kicked && !this.stopped) {
       this.kicked = false;
-      try {
-        await this.round();
-        this.lastError = null;
-      } catch (error) {
-        this.lastError = (error as Error).message;
-      }
+      await this.once();
       if (!this.stopped) await new Promise((wake) => setTimeout(wake, this.pace.restMs).unref());
+    }
+  }
+
+  /** A round outside the rhythm, such as the last one after `stop`. Its error is kept, not thrown. */
+  async once(): Promise<void> {
+    try {
+      await this.round();
+      this.lastError = null;
+    } catch (error) {
+      this.lastError = (error as Error).message;
     }
   }
 

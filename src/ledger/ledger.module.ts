@@ -8,7 +8,7 @@ import { Expiry } from './expiry.worker.js';
 import { Instance } from './instance.worker.js';
 import { Sequencer } from './sequence.worker.js';
 
-/** The ledger has grown: followers wake up. May be lost, they also poll. */
+/** The ledger has grown: followers wake up. On a server every process hears it by NOTIFY, the one that sequenced too. May be lost, they also poll. */
 export class LedgerAdvanced {}
 
 /** What passes the ledger on to a peer; without a worker while that peer is off. */
@@ -31,7 +31,7 @@ export class LedgerModule {
     const sequencer = {
       provide: Sequencer,
       inject: [EventBus],
-      useFactory: (events: EventBus) => new Sequencer(db, () => events.publish(new LedgerAdvanced())),
+      useFactory: (events: EventBus) => new Sequencer(db, () => db.embedded && events.publish(new LedgerAdvanced())),
     };
     const appender = { provide: Appender, inject: [Sequencer, Metrics], useFactory: appenderOf(db) };
     const instance = { provide: Instance, useFactory: () => new Instance(db, owner) };

@@ -24,6 +24,11 @@ grown AS (
 )
 SELECT (SELECT count(*) FROM turn)::int AS turn, (SELECT count(*) FROM numbered)::int AS n, (SELECT max(id) FROM numbered) AS last, (SELECT max(idx) + 1 FROM numbered) AS size`;
 
+export const SEQUENCED_CHANNEL = 'ledger_sequenced';
+
+/** The same, and whoever listens hears of it with the commit. */
+const SEQUENCE_AND_NOTIFY = `${SEQUENCE}, (SELECT pg_notify('${SEQUENCED_CHANNEL}', '') FROM numbered LIMIT 1) AS notified`;
+
 /** The bytes whose SHA-256 stands in leaf.digest: idx, event, hash and milliseconds since 1970 as text, separated by spaces. */
 export function leafDigestInput(idx: string, event: string, hash: string, at: string): string {
   return `(${idx}::text || ' ' || ${event}::text || ' ' || encode(${hash}, 'hex') || ' ' || (extract(epoch FROM ${at}) * 1000)::bigint::text)::bytea`;
@@ -39,14 +44,9 @@ export interface Sequenced {
 
 /** Gives up to `limit` pending events above row id `above` their place. */
 export async function sequence(db: Database, above: number, limit: number): Promise<Sequenced> {
-  const [row] = await db.named<{ turn: number; n: number; last: number | null }>('sequence', SEQUENCE, [above, limit]);
+  const [name, text] = db.embedded ? ['sequence', SEQUENCE] : ['sequence_and_notify', SEQUENCE_AND_NOTIFY];
+  const [row] = await db.named<{ turn: number; n: number; last: number | null }>(name!, text!, [above, limit]);
   return { turn: row!.turn === 1, n: row!.n, last: row!.last };
-}
-
-export const SEQUENCED_CHANNEL = 'ledger_sequenced';
-
-export async function notifySequenced(db: Database): Promise<void> {
-  await db.query(`NOTIFY ${SEQUENCED_CHANNEL}`);
 }
 
 /** The next idx: all below it have their place. */

@@ -5,65 +5,52 @@
  * A poll reads `pending` only above a low-water id, the highest id sequenced ten seconds ago, so that it never walks over the dead rows
  * of a busy table; an event that took longer than that to commit is found by the full scan, made at take-over and once a minute.
  */
+import { Rounds } from '../kernel/rounds.system.js';
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from './database.postgres.js';
-import { notifySequenced, sequence } from './sequence.postgres.js';
+import { sequence } from './sequence.postgres.js';
 
 const POLL_MS = 100;
 const LATE_MS = 10_000;
 const SCAN_MS = 60_000;
 const BATCH = 2000;
-/** Rest between rounds: a busy ledger is sequenced some twenty times a second, not once per batch. */
+/** Rest after each round: a ledger that is written to is sequenced some twenty times a second, not once per batch. */
 const REST_MS = 50;
 
 export class Sequencer implements Worker {
   readonly name = 'sequencer';
-  private running: Promise<void> | null = null;
-  private kicked = false;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly rounds: Rounds;
   private leading = false;
-  private draining = false;
   private scannedAt = 0;
   private ledAt = 0;
   /** Highest ids sequenced in the last ten seconds, with the time; the one that falls out becomes the low-water id. */
   private marks: { at: number; id: number }[] = [];
   private lowWater = 0;
-  private readonly counts = { sequenced: 0, rounds: 0, last_error: null as string | null };
+  private readonly counts = { sequenced: 0, rounds: 0 };
 
   constructor(
     private readonly db: Database,
     /** Called after every round that sequenced something. */
-    private readonly sequenced: () => void = () => undefined,
-    private readonly pollMs = POLL_MS,
-  ) {}
+    private readonly sequenced: () => unknown = () => undefined,
+    pollMs = POLL_MS,
+  ) {
+    this.rounds = new Rounds(() => this.sequenceAll(), { pollMs, restMs: REST_MS });
+  }
 
   start(): void {
-    this.timer = setInterval(() => this.kick(), this.pollMs);
-    this.timer.unref();
+    this.rounds.start();
   }
 
-  /** Something may be pending. Cheap; any number of kicks during a round make one more round. */
+  /** Something may be pending. Cheap. */
   kick(): void {
-    this.kicked = true;
-    this.running ??= this.run().finally(() => {
-      this.running = null;
-    });
+    this.rounds.kick();
   }
 
-  private async run(): Promise<void> {
-    while (this.kicked) {
-      this.kicked = false;
-      try {
-        await this.round();
-        this.counts.last_error = null;
-      } catch (error) {
-        this.counts.last_error = (error as Error).message; // the next poll tries again
-      }
-      if (this.kicked && !this.draining) await new Promise((wake) => setTimeout(wake, REST_MS));
-    }
+  private async sequenceAll(): Promise<void> {
+    while ((await this.round()) === BATCH);
   }
 
-  private async round(): Promise<void> {
+  private async round(): Promise<number> {
     const now = Date.now();
     while (this.marks.length > 0 && this.marks[0]!.at < now - LATE_MS) this.lowWater = Math.max(this.lowWater, this.marks.shift()!.id);
     // Taking over: somebody else sequenced lately, and what he left behind may lie below our mark.
@@ -72,23 +59,21 @@ export class Sequencer implements Worker {
     if (turn && scan && n < BATCH) this.scannedAt = now;
     this.leading = turn;
     if (turn) this.ledAt = now;
-    if (n === 0) return;
+    if (n === 0) return n;
     this.marks.push({ at: now, id: Math.max(last!, this.marks.at(-1)?.id ?? 0) });
     this.counts.sequenced += n;
     this.counts.rounds += 1;
-    if (n === BATCH) this.kicked = true;
     this.sequenced();
-    if (!this.db.embedded) await notifySequenced(this.db);
+    return n;
   }
 
+  /** With what this process appended last. */
   async drain(): Promise<void> {
-    clearInterval(this.timer);
-    this.draining = true;
-    this.kick(); // what this process appended last
-    await this.running;
+    await this.rounds.stop();
+    await this.rounds.once();
   }
 
   status(): Record<string, unknown> {
-    return { leading: this.leading, ...this.counts };
+    return { leading: this.leading, ...this.counts, last_error: this.rounds.lastError };
   }
 }
