@@ -29,8 +29,11 @@ export const newTraceId = (): string => draw(16, (from, to) => pool.toString('he
 /** 16 hex digits. */
 export const newSpanId = (): string => draw(8, (from, to) => pool.toString('hex', from, to));
 
-/** 96 random bits: the nonce of one sealed value. */
-export const newNonce = (): Buffer => draw(12, (from, to) => Buffer.from(pool.subarray(from, to)));
+/** Random bits from end to end: the nonce of one sealed value. */
+export function fillNonce(nonce: Buffer): Buffer {
+  draw(nonce.length, (from, to) => pool.copy(nonce, 0, from, to));
+  return nonce;
+}
 
 /** ULIDs of one process sort in the order they were made. ulid by itself asks the system for every character. */
 export const newId: () => string = monotonicFactory(() => draw(1, (from) => pool[from]! / 256));
