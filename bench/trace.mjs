@@ -15,7 +15,7 @@ const options = readOptions(
     seconds: [3, 'length of one measurement'],
     warm: [3, 'seconds of warm-up per variant'],
     clients: [32, 'clients'],
-    variants: [['off', 'healthy', 'dead'], 'what to compare'],
+    variants: [['off', 'again', 'healthy', 'dead'], 'what to compare; again is off once more: how far two of the same differ'],
     backlog: [100_000, 'events to catch up with'],
   },
 );
@@ -63,22 +63,29 @@ async function compare(load, agents, trace) {
   const variants = [];
   for (const name of options.variants) {
     const database = await freshDatabase(options);
-    const TRACE_URL = { off: 'off', healthy: trace.url, dead: DEAD }[name];
+    const TRACE_URL = { off: 'off', again: 'off', healthy: trace.url, dead: DEAD }[name];
     const started = await orchestrator(options, { DATABASE_URL: database.url, AGENTS_FILE: agents, TRACE_URL });
     const variant = { name, ...started };
     await measure(variant, load, { milliseconds: options.warm * 1000 });
     variants.push(variant);
   }
   const saturated = await rounds(variants, load, {}, 'saturation');
-  const rate = median((saturated.get('off') ?? saturated.get(options.variants[0])).map((r) => r.rate)) / 2;
+  const rate = median(saturated.get('off').map((r) => r.rate)) / 2;
   const half = await rounds(variants, load, { rate }, 'half load');
   report(`saturation, ${options.clients} clients`, variants, saturated);
   report(`half load, ${rate.toFixed(0)} calls/s`, variants, half);
-  const ratio = (found, what) => median((found.get('dead') ?? []).map((r, i) => r[what] / (found.get('off')?.[i]?.[what] ?? Number.NaN)));
-  note(`rate of dead ÷ off at saturation: ${ratio(saturated, 'rate').toFixed(2)} (goal: at least 0.95)`);
-  for (const what of ['p50', 'p99']) note(`${what} of dead ÷ off at half load: ${ratio(half, what).toFixed(2)} (goal: 1 within noise)`);
+  note('\nRatios to off, round by round: median (from – to). The goals: dead at saturation at least 0.95, all at half load like again.');
+  for (const { name } of variants.filter(({ name }) => name !== 'off')) {
+    const of = (found, what) => spread(found.get(name).map((r, i) => r[what] / found.get('off')[i][what]));
+    note(`${name.padEnd(8)} saturation: rate ${of(saturated, 'rate')}; half load: p50 ${of(half, 'p50')}, p99 ${of(half, 'p99')}`);
+  }
   for (const { child } of variants) await stop(child);
 }
+
+const spread = (ratios) => {
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
+  return `${median(ratios).toFixed(2)} (${least.toFixed(2)} – ${most.toFixed(2)})`;
+};
 
 async function rounds(variants, load, more, title) {
   const found = new Map(variants.map(({ name }) => [name, []]));

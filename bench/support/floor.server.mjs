@@ -21,7 +21,12 @@ await db.query('SET jit = off');
 
 const DATA_KEY = randomBytes(32);
 const json = z.record(z.string(), z.unknown());
-const Task = z.strictObject({ session_id: z.string().max(255), capability: z.string().max(255), parameters: json.optional(), context: json.optional() });
+const Task = z.strictObject({
+  session_id: z.string().max(255),
+  capability: z.string().max(255),
+  parameters: json.optional(),
+  context: json.optional(),
+});
 
 class Orchestrate extends Command {
   constructor(body) {
@@ -54,15 +59,16 @@ function event(type, members, disclosures) {
 }
 
 let waiting = [];
-let writing = null;
+let busy = false;
 
 function record(entry) {
   const written = new Promise((done, failed) => waiting.push({ entry, done, failed }));
-  writing ??= writeAll();
+  if (!busy) void writeAll();
   return written;
 }
 
 async function writeAll() {
+  busy = true;
   while (waiting.length > 0) {
     await new Promise(setImmediate);
     const batch = waiting;
@@ -70,18 +76,30 @@ async function writeAll() {
     const rows = batch.map(({ entry }) => entry.row);
     const payload = batch.flatMap(({ entry }) => entry.payload);
     const columns = (of) => of[0].map((_, column) => of.map((one) => one[column]));
-    await db.query({ ...INSERT_PLAIN, values: [...columns(rows), ...columns(payload)] }).then(
-      () => batch.forEach(({ done }) => done()),
-      (error) => batch.forEach(({ failed }) => failed(error)),
+    const error = await db.query({ ...INSERT_PLAIN, values: [...columns(rows), ...columns(payload)] }).then(
+      () => null,
+      (failure) => failure,
     );
+    for (const { done, failed } of batch) error ? failed(error) : done();
   }
-  writing = null;
+  busy = false;
 }
 
 class OrchestrateHandler {
   async execute({ body: { session_id, capability, parameters = {}, context = {} } }) {
-    const members = { stream: `default/session/${randomUUID()}`, seq: 1, task: randomUUID(), from: 'orchestrator', to: 'bench-agent', capability };
-    const request = event('contract.request', { ...members, status: 'pending' }, { parameters, routing: { method: 'capability', candidates: ['bench-agent'] } });
+    const members = {
+      stream: `default/session/${randomUUID()}`,
+      seq: 1,
+      task: randomUUID(),
+      from: 'orchestrator',
+      to: 'bench-agent',
+      capability,
+    };
+    const request = event(
+      'contract.request',
+      { ...members, status: 'pending' },
+      { parameters, routing: { method: 'capability', candidates: ['bench-agent'] } },
+    );
     await record(request);
     const [id] = request.row;
     const { body } = await agents.request({
