@@ -271,6 +271,28 @@ describe('a bundle of a closed session', () => {
     });
   });
 
+  it('takes the erasure of a stream as no word about what came after it', async () => {
+    const erasing = paper();
+    const erased = erasing.ledger.append(SYSTEM, 'payload.erased');
+    erasing.ledger.rewrite(erased, { streams: [SESSION] });
+    const late = erasing.ledger.append(SESSION, 'session.compressed', { from_seq: 1, to_seq: 5 }, { block: 'a summary' });
+    erasing.second.payload = [];
+    late.payload = [];
+    const asked = session(erasing);
+    const context = [erasing.agent, erased];
+    const all = { ...asked, events: [...asked.events, late], context, proven: [10, 7, 0, 9] };
+    const verdict = await verdictOf(await written(erasing.ledger, all));
+    expect(verdict).toMatchObject({
+      verdict: 'incomplete',
+      found: 1,
+      first: { event_id: late.row.event_id, what: expect.stringMatching(/no later/) },
+    });
+    expect(verdict.erased.events).toBe(1);
+    // Without a proof before the erasure nothing shows that the other was there by then.
+    const unshown = await verdictOf(await written(erasing.ledger, { ...all, proven: [10, 0, 9] }));
+    expect(unshown).toMatchObject({ verdict: 'incomplete', found: 3 });
+  });
+
   it('takes the word of no other tenant for an erasure', async () => {
     const erasing = paper();
     const erased = erasing.ledger.append('acme/system', 'payload.erased');

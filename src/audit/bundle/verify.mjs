@@ -403,16 +403,19 @@ class Bundle {
   streams = new Map();
   /** Digest in `_sd` -> the record it stands in. */
   wanted = new Map();
-  /** Stream, event id or digest -> the payload.erased record that names it, and its tenant. */
+  /** Stream, event id or digest -> the payload.erased records that name it: id, tenant, and place in the log if that is proven. */
   erasures = new Map();
+  /** Stream -> seq and index of its records whose place in the log is proven. */
+  places = new Map();
+  reached = new Map();
   /** Hashes of the records of agents in here, and of those that REQUESTs name. */
   agents = new Map();
   named = new Map();
   /** Hash of a leaf -> its proof, and the hashes of all that is in here. */
   proofs = new Map();
   present = new Set();
-  /** Hashes of a range of leaves that are proven together. */
-  leaves = new Set();
+  /** Hashes of a range of leaves that are proven together -> their places. */
+  leaves = new Map();
   checkpoint = null;
   /** Something from outside the bundle vouches for its checkpoint. */
   anchored = false;
@@ -585,7 +588,7 @@ class Bundle {
     const places = [BigInt(from), BigInt(from + leaves.length - 1)];
     const proofs = ends.flatMap((proof, i) => (proof?.index === places[i] ? [{ index: Number(proof.index), path: proof.path }] : []));
     const root = proofs.length === 2 ? rootOfRange(from, leaves, Number(checkpoint.size), proofs) : null;
-    if (root?.equals(checkpoint.root)) this.leaves = new Set(leaves.map((hash) => hash.toString('hex')));
+    if (root?.equals(checkpoint.root)) this.leaves = new Map(leaves.map((hash, i) => [hash.toString('hex'), BigInt(from + i)]));
     else
       report.find(
         'incomplete',
@@ -644,20 +647,47 @@ class Bundle {
     if (this.proofs.has(hash)) this.present.add(hash);
     const place = { event_id: id, stream, seq };
     for (const digest of record._sd ?? []) this.wanted.set(digest, place);
-    if (type === 'payload.erased') this.erasure(record);
+    const index = this.proofs.get(hash)?.index ?? this.leaves.get(hash) ?? null;
+    if (index !== null)
+      this.places
+        .set(stream, this.places.get(stream) ?? [])
+        .get(stream)
+        .push({ seq, index });
+    if (type === 'payload.erased') this.erasure(record, index);
     if (type === 'agent.registered' || type === 'agent.updated') this.agents.set(hash, stream);
     return { record, hash, proven: this.proofs.has(hash) || this.leaves.has(hash) };
   }
 
   /** Whole streams, all of an event, or single digests. */
-  erasure({ id, stream, streams = [], events = [], disclosures = [] }) {
-    const digests = disclosures.map(({ digest }) => digest);
-    for (const erased of [...streams, ...events, ...digests]) this.erasures.set(erased, { by: id, tenant: tenantOf(stream) });
+  erasure({ id, stream, streams = [], events = [], disclosures = [] }, index) {
+    const erasure = { by: id, tenant: tenantOf(stream), index };
+    for (const erased of [...streams, ...events, ...disclosures.map(({ digest }) => digest)])
+      this.erasures.set(erased, [...(this.erasures.get(erased) ?? []), erasure]);
   }
 
-  erasureOf(digest, { event_id, stream }) {
-    const erasure = [digest, event_id, stream].map((erased) => this.erasures.get(erased)).find(Boolean);
-    return erasure?.tenant === tenantOf(stream) ? erasure.by : null;
+  /**
+   * Ids and digests are chance, so whoever names one knew it: it was there. A stream goes on under its name, and what is appended to it later must
+   * not be lost in the shadow of an old erasure.
+   */
+  erasureOf(digest, { event_id, stream, seq }) {
+    const own = (erased) => (this.erasures.get(erased) ?? []).filter(({ tenant }) => tenant === tenantOf(stream));
+    const [named] = [...own(digest), ...own(event_id)];
+    const precedes = ({ index }) => {
+      if (index === null) return true; // that it is not proven is told elsewhere, and so of records
+      const { before, proven } = this.reach(stream, index);
+      return seq <= before || seq > proven;
+    };
+    return named ?? own(stream).find(precedes) ?? null;
+  }
+
+  /** The last record of a stream that is proven to stand in the log before this place, and the last that is proven at all. */
+  reach(stream, index) {
+    const key = `${index} ${stream}`;
+    const last = (places) => places.reduce((most, { seq }) => Math.max(most, seq), 0);
+    const places = this.places.get(stream) ?? [];
+    if (!this.reached.has(key))
+      this.reached.set(key, { before: last(places.filter((place) => place.index < index)), proven: last(places) });
+    return this.reached.get(key);
   }
 
   async readDisclosures() {
@@ -685,15 +715,15 @@ class Bundle {
     let withheld = 0;
     for (const [digest, at] of wanted) {
       if (shown.has(digest)) continue;
-      const by = this.erasureOf(digest, at);
-      if (by !== null) erased.set(by, (erased.get(by) ?? new Set()).add(at.event_id));
+      const erasure = this.erasureOf(digest, at);
+      if (erasure !== null) erased.set(erasure.by, (erased.get(erasure.by) ?? new Set()).add(at.event_id));
       else if (only !== null) withheld += 1;
       else
         report.find(
           'incomplete',
           'payload digests',
           at,
-          'a digest of the record has no disclosure, and no payload.erased in here explains it',
+          'a digest of the record has no disclosure, and no later payload.erased in here explains it',
         );
     }
     this.erased.by = [...erased].map(([erasure, events]) => ({ erasure, basis: bases.get(erasure) ?? null, events: events.size }));

@@ -49,8 +49,8 @@ class Reading {
   private readonly provable: Provable[] = [];
   /** Hash of an agent's record that a REQUEST names -> the agent. */
   private readonly agents = new Map<string, string>();
-  /** Events with fewer disclosures than digests, and their streams. */
-  private readonly lacking = new Set<string>();
+  /** Events with fewer disclosures than digests, and streams with the last of them: its proof shows that all were there before what erased them. */
+  private readonly lacking = new Map<string, Provable>();
   private readonly shown = new Set<string>();
   private cut: Piece<'checkpoint'> | null = null;
 
@@ -160,7 +160,7 @@ class Reading {
     if (!context) this.count += 1;
     this.shown.add(row.hash.toString('hex'));
     if (to !== undefined && to_record !== undefined) this.agents.set(to_record, to);
-    if (_sd.length > shown.length) this.lacking.add(row.event_id).add(row.stream);
+    if (_sd.length > shown.length) this.lacking.set(row.event_id, placeOf(row)).set(row.stream, placeOf(row));
     const { only } = this.request;
     const disclosed = shown.filter(({ name }) => only === null || only.includes(name) || (context && name === 'basis'));
     return { kind: 'event', idx: row.idx, record, disclosures: disclosed.map(({ bytes }) => bytes.toString('utf8')), context };
@@ -175,16 +175,17 @@ class Reading {
   }
 
   async *context(): AsyncGenerator<Evidence> {
-    const { db } = this.source;
     for (const [hash, agent] of this.agents) {
       const stream = agentStream(agent);
-      const [found] = await db.query<{ seq: number }>(
+      const [found] = await this.source.db.query<{ seq: number }>(
         `SELECT seq FROM event WHERE stream = $1 AND type IN ('agent.registered', 'agent.updated') AND hash = decode($2, 'hex')`,
         [stream, hash],
       );
       if (found) yield* this.single({ stream, seq: found.seq }, true);
     }
-    for (const tenant of new Set([...this.lacking].filter((name) => name.includes('/')).map(tenantOf))) yield* this.erasures(tenant);
+    const streams = [...this.lacking.keys()].filter((name) => name.includes('/'));
+    if (this.cut === null) this.provable.push(...streams.map((stream) => this.lacking.get(stream)!)); // in a range every place is proven
+    for (const tenant of new Set(streams.map(tenantOf))) yield* this.erasures(tenant);
   }
 
   private async *erasures(tenant: string): AsyncGenerator<Evidence> {
@@ -200,10 +201,12 @@ class Reading {
     yield checkpoint;
     const size = BigInt(checkpoint.size);
     const path = async (ranges: readonly Range[]) => (await hashesOf(db, ranges, size)).map((hash) => hash.toString('base64'));
+    const proven = new Set<number>();
     for (const place of this.provable) {
       const covered = await this.covered(place, checkpoint.size);
-      if (covered === null) continue;
+      if (covered === null || proven.has(covered.idx)) continue;
       const { idx: index, hash } = covered;
+      proven.add(index);
       yield { kind: 'inclusion', leaf: hash.toString('hex'), index, path: await path(inclusionRanges(BigInt(index), size)) };
     }
     for (const from of this.request.known) {
