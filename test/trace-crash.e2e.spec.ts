@@ -44,7 +44,7 @@ describeEachPlace('kill -9 in the middle of forwarding', (make) => {
         const { ledger, integrations } = await status();
         return ledger['open_requests'] === 0 && ledger['pending'] === 0 && integrations.trace['lag'] === 0;
       },
-      25_000,
+      60_000, // forwarding comes last where a machine is busy
     );
     heir.signal('SIGTERM');
     await heir.ended;

@@ -10,12 +10,11 @@ import type { Worker } from '../kernel/worker.js';
 import type { Database } from './database.postgres.js';
 import { sequence } from './sequence.postgres.js';
 
-const POLL_MS = 100;
 const LATE_MS = 10_000;
 const SCAN_MS = 60_000;
 const BATCH = 2000;
-/** Rest after each round: a ledger that is written to is sequenced some twenty times a second, not once per batch. */
-const REST_MS = 50;
+/** With rest after each round: a ledger that is written to is sequenced some twenty times a second, not once per batch. */
+const PACE = { pollMs: 100, restMs: 50 };
 
 export class Sequencer implements Worker {
   readonly name = 'sequencer';
@@ -32,9 +31,9 @@ export class Sequencer implements Worker {
     private readonly db: Database,
     /** Called after every round that sequenced something. */
     private readonly sequenced: () => unknown = () => undefined,
-    pollMs = POLL_MS,
+    pace = PACE,
   ) {
-    this.rounds = new Rounds(() => this.sequenceAll(), { pollMs, restMs: REST_MS });
+    this.rounds = new Rounds(() => this.sequenceAll(), pace);
   }
 
   start(): void {

@@ -49,7 +49,7 @@ describeOnServer('the sequenced ledger under slow, rolled-back and concurrent tr
     const database = await openServerDatabase();
     try {
       const [a, b, reader] = [await database.another(), await database.another(), await database.another()];
-      const sequencers = [new Sequencer(a, undefined, 5), new Sequencer(b, undefined, 5)];
+      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pollMs: 5, restMs: 0 }));
       for (const sequencer of sequencers) sequencer.start();
       const seen: number[] = [];
       const ids: string[] = [];
