@@ -22,6 +22,9 @@ export interface Discovery {
   readonly etag?: string;
 }
 
+/** Names by which callers may prefer one; `acp` stands for all of its kinds. */
+export const PROTOCOLS = ['in-process', 'http', 'a2a', 'mcp', 'acp', 'acp-beeai', 'acp-agntcy', 'acp-invoke'] as const;
+
 export interface AgentProtocol {
   readonly name: string;
   /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Plan, StepResult } from './plan.schema.js';
 import { Problem } from './problem.schema.js';
-import { asksSomething, ContractError, JsonObject, NAMELESS, Task, WISHES } from './task.schema.js';
+import { asksSomething, ContractError, JsonObject, NAMELESS, OF_ONE_CALL, Task } from './task.schema.js';
 import { FileReference, Json, Receipt, SessionId, Time, Ulid } from './words.schema.js';
 
 export const OrchestrateBody = z
@@ -36,7 +36,7 @@ export const OrchestrateBody = z
       return;
     }
     if (body.replay_of !== undefined) wrong('replay_of', 'is of one call, and does not go with a plan');
-    for (const field of [...WISHES, 'parameters'] as const) if (body[field] !== undefined) wrong(field, 'belongs to the steps of the plan');
+    for (const field of OF_ONE_CALL) if (body[field] !== undefined) wrong(field, 'belongs to the steps of the plan');
   })
   .meta({
     id: 'OrchestrateBody',

@@ -1,7 +1,7 @@
 /** Plans as they are asked for, and what is told of them. */
 import { z } from 'zod';
 import { MAX_STEPS, STEP_NAME } from '../orchestration/plan.js';
-import { asksSomething, ContractError, JsonObject, NAMELESS, Task, WISHES } from './task.schema.js';
+import { asksSomething, ContractError, JsonObject, NAMELESS, OF_ONE_CALL, Task } from './task.schema.js';
 import { FileReference, Json, Ulid } from './words.schema.js';
 
 const MODES = ['sequential', 'parallel'] as const;
@@ -45,7 +45,7 @@ const Step = z
       if (!asksSomething(step)) context.addIssue({ code: 'custom', message: `${NAMELESS}, or give a plan`, path: ['capability'] });
       return;
     }
-    for (const field of [...WISHES, 'parameters'] as const)
+    for (const field of OF_ONE_CALL)
       if (step[field] !== undefined) context.addIssue({ code: 'custom', message: 'belongs to the steps of the inner plan', path: [field] });
   });
 

@@ -4,7 +4,7 @@ import { OrchestrateBody } from './orchestrate.schema.js';
 import { asksSomething, ContractError, Message, NAMELESS, WISHES } from './task.schema.js';
 import { Json, SessionId, Ulid } from './words.schema.js';
 
-const { capability, agent_id, parameters } = OrchestrateBody.shape;
+const { capability, agent_id, preferred_protocol, parameters } = OrchestrateBody.shape;
 
 export const RouteBody = z
   .strictObject({
@@ -12,6 +12,7 @@ export const RouteBody = z
     capability,
     agent_id,
     message: Message.optional().describe('What is wanted, in words'),
+    preferred_protocol,
     parameters,
     strategy: z.enum(STRATEGIES).optional().describe('ROUTING_STRATEGY unless given; with `simple` no language model is asked'),
   })

@@ -1,5 +1,6 @@
 /** What every piece of work is asked for with, by itself or as a step of a plan. */
 import { z } from 'zod';
+import { PROTOCOLS } from '../agents/agent-protocol.js';
 import { ERROR_CODES } from '../contracts/contract.js';
 import type { JsonValue } from '../kernel/json.js';
 
@@ -18,7 +19,16 @@ export const Task = {
   message: Message.optional().describe(
     'What is wanted, in words. Alone it decides who gets it; the agent gets it too, as docs/routing.md says',
   ),
+  preferred_protocol: z
+    .enum(PROTOCOLS)
+    .optional()
+    .describe(
+      'Of those who can do it, who speaks this goes first; the others are there for when they cannot. `acp` stands for all of its kinds',
+    ),
 };
+
+/** Of a plan each step has its own. */
+export const OF_ONE_CALL = ['capability', 'agent_id', 'message', 'preferred_protocol', 'parameters'] as const;
 
 /** Somebody must be found by one of them. */
 export const WISHES = ['capability', 'agent_id', 'message'] as const;

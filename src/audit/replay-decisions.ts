@@ -156,7 +156,7 @@ export const LATER_ATTEMPT = 'it is another attempt of a decision that was taken
 
 /** What the caller gave: without what the message became, and what a model read out of it. */
 function questionOf({ parameters, recent }: RecordedRequest, asked: Record<string, JsonValue>, evidence: Recorded): Question {
-  const { capability, agent_id, message } = asked;
+  const { capability, agent_id, message, preferred_protocol } = asked;
   const read = message !== undefined && isObject(evidence.llm?.answer) ? evidence.llm.answer['parameters'] : undefined;
   const given = Object.entries(isObject(parameters) ? parameters : {}).filter(
     ([name]) => name !== evidence.message_as && !(isObject(read) && Object.hasOwn(read, name)),
@@ -165,6 +165,7 @@ function questionOf({ parameters, recent }: RecordedRequest, asked: Record<strin
     ...(typeof capability === 'string' && { capability }),
     ...(typeof agent_id === 'string' && { agent_id }),
     ...(typeof message === 'string' && { message }),
+    ...(typeof preferred_protocol === 'string' && { preferred_protocol }),
     parameters: Object.fromEntries(given),
     ...(recent && { previous: recent.previous }),
   };

@@ -18,6 +18,7 @@ interface Options extends ConnectOptions {
   readonly capability?: string;
   readonly agent?: string;
   readonly message?: string;
+  readonly prefer?: string;
   readonly parameters?: string;
   readonly context?: string;
   readonly intent?: string;
@@ -39,6 +40,7 @@ export function orchestrateCommand(terminal: Terminal & { readonly stdin: Input 
     .option('-c, --capability <name>', 'what is to be done')
     .option('-a, --agent <id>', 'who is to do it (default: whoever offers the capability)')
     .option('-m, --message <text>', 'what is wanted, in words; alone it decides who gets it')
+    .option('--prefer <protocol>', 'of those who can do it, who speaks this goes first, such as a2a, mcp or http')
     .option('-p, --parameters <json>', 'parameters as a JSON object, @file, or - for stdin')
     .option('--context <json>', 'context for the agent, written like --parameters')
     .option('--intent <text>', 'why, for the record')
@@ -92,6 +94,7 @@ async function orchestrate(words: string[], options: Options, terminal: Terminal
     intent,
     timeout_seconds: timeout,
     queue: options.queue,
+    preferred_protocol: options.prefer,
     priority: options.priority,
   };
   const client = await connect(options, terminal);

@@ -18,6 +18,7 @@ interface Options extends ConnectOptions {
   readonly agent?: string;
   readonly param?: string[];
   readonly strategy?: string;
+  readonly prefer?: string;
   readonly explain?: boolean;
   readonly json?: boolean;
 }
@@ -28,6 +29,7 @@ export function routeCommand(terminal: Terminal): Command {
     .argument('[message]', 'what is wanted, in words')
     .option('-c, --capability <name>', 'what is to be done, by its name')
     .option('-a, --agent <id>', 'who is to do it')
+    .option('--prefer <protocol>', 'of those who can do it, who speaks this goes first')
     .option('-P, --param <name=value>', 'a parameter, name:=value for JSON; may be repeated', repeated)
     .option('-s, --session <id>', 'the conversation it would belong to: a language model is shown its latest calls')
     .option('--strategy <name>', 'simple (asks no language model), llm or hybrid instead of the ROUTING_STRATEGY of the server')
@@ -49,11 +51,11 @@ Examples:
 Exit codes: 0 somebody would get it · 3 nobody, or its parameters do not fit · 1 usage, not reachable, or refused`;
 
 async function route(message: string | undefined, options: Options, terminal: Terminal): Promise<number> {
-  const { capability, agent, session, strategy } = options;
+  const { capability, agent, prefer, session, strategy } = options;
   if (message === undefined && capability === undefined && agent === undefined)
     throw new OrchestratorError('invalid_request', 'say what is wanted, or name it with --capability or --agent');
   const parameters = readParameters(options.param ?? [], undefined);
-  const body = { message, capability, agent_id: agent, session_id: session, strategy, parameters };
+  const body = { message, capability, agent_id: agent, preferred_protocol: prefer, session_id: session, strategy, parameters };
   const client = await connect(options, terminal);
   const answer = await client.ask('v1/route', Routed, { method: 'POST', body, milliseconds: PATIENCE_MS });
   const { stdout, env } = terminal;

@@ -81,11 +81,15 @@ class Figures {
   }
 }
 
+/** Ids, as ULIDs and UUIDs are: each is one figure, and the digits in it are none. */
+const ID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9A-Za-z]*[A-Za-z])[0-9A-Za-z]{16,}';
+const FIGURE = new RegExp(`${ID}|\\p{Nd}+(?:\\.\\p{Nd}+)*`, 'gu');
+
 /** Numbers in one notation: 3.50 is 3.5, 007 is 7. What has several points, as a version has, and the digits of other scripts stay as they are. */
 const figures = (text: string): string[] =>
-  (text.match(/\p{Nd}+(?:\.\p{Nd}+)*/gu) ?? []).map((figure) =>
-    /^\d{1,15}(?:\.\d{1,15})?$/.test(figure) ? String(Number(figure)) : figure,
-  );
+  (text.match(FIGURE) ?? [])
+    .filter((figure) => /\p{Nd}/u.test(figure))
+    .map((figure) => (/^\d{1,15}(?:\.\d{1,15})?$/.test(figure) ? String(Number(figure)) : figure));
 
 /** 1,234 as 1234. */
 const ungrouped = (text: string): string => text.replace(/(\d),(?=\d{3}(?!\d))/g, '$1');

@@ -97,6 +97,7 @@ export class OrchestrateHandler implements ICommandHandler<Orchestrate> {
       capability: request.capability,
       agent_id: request.agent_id,
       message: request.message,
+      preferred_protocol: request.preferred_protocol,
       queue: request.queue,
       priority: request.priority,
       parameters: request.parameters,

@@ -50,11 +50,12 @@ export function newContract(caller: Caller, work: Work, attempt: Attempt, given:
 }
 
 function payloadOf(caller: Caller, work: Work, attempt: Attempt): Record<string, JsonValue | undefined> {
-  const { capability, agent_id, message, intent, priority } = work;
+  const { capability, agent_id, message, preferred_protocol, intent, priority } = work;
   const asked: Record<string, JsonValue> = {};
   if (capability !== undefined) asked['capability'] = capability;
   if (agent_id !== undefined) asked['agent_id'] = agent_id;
   if (message !== undefined) asked['message'] = message;
+  if (preferred_protocol !== undefined) asked['preferred_protocol'] = preferred_protocol;
   if (intent !== undefined) asked['intent'] = intent;
   if (priority !== undefined) asked['priority'] = priority;
   return {

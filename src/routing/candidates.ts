@@ -25,6 +25,8 @@ export interface Terms {
   readonly capability: string;
   readonly message: string | undefined;
   readonly given: Readonly<Record<string, JsonValue>>;
+  /** A protocol; `acp` stands for all of its kinds. */
+  readonly preferred: string | undefined;
 }
 
 export interface Circumstances {
@@ -35,7 +37,7 @@ export interface Circumstances {
   misfit(schema: JsonSchema | undefined, value: JsonValue): string | null;
 }
 
-/** Best first: who can take it, in the order of balancing; then who is unwell; then who is refused, as they came. */
+/** Best first: who can take it, of them whom the caller prefers, in the order of balancing; then who is unwell; then who is refused, as they came. */
 export function weigh(agents: readonly RegisteredAgent[], terms: Terms, around: Circumstances): Candidate[] {
   const [only, ...others] = agents;
   if (!only) return [];
@@ -49,8 +51,13 @@ export function weigh(agents: readonly RegisteredAgent[], terms: Terms, around: 
     return { ...candidate, refused, place: able ? around.place(terms.capability, agent) : null };
   });
   const rank = ({ refused }: Candidate) => (refused === null ? 0 : refused === 'unhealthy' ? 1 : 2);
-  return weighed.sort((a, b) => rank(a) - rank(b) || (a.place && b.place ? compare(around.balancing, a.place, b.place) : 0));
+  const liked = ({ agent }: Candidate) => (terms.preferred !== undefined && speaks(agent, terms.preferred) ? 0 : 1);
+  const balanced = (a: Candidate, b: Candidate) => (a.place && b.place ? compare(around.balancing, a.place, b.place) : 0);
+  return weighed.sort((a, b) => rank(a) - rank(b) || liked(a) - liked(b) || balanced(a, b));
 }
+
+const speaks = ({ protocol }: RegisteredAgent, preferred: string): boolean =>
+  protocol === preferred || protocol.startsWith(`${preferred}-`);
 
 /** Can take it, if only at worst. */
 export const isAble = ({ refused }: Candidate): boolean => refused === null || refused === 'unhealthy';

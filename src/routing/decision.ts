@@ -12,6 +12,8 @@ export interface Wish {
   readonly agent_id?: string | undefined;
   /** What is wanted, in words: decides where no capability is named, and is handed over with it. */
   readonly message?: string | undefined;
+  /** Of those who can do it, who speaks this protocol goes first. */
+  readonly preferred_protocol?: string | undefined;
 }
 
 export interface Question extends Wish {
@@ -90,13 +92,15 @@ export function decision(agents: readonly RegisteredAgent[], capability: string,
   const { knowledge, method } = deciding;
   const [only, second] = agents;
   if (only && !second && question.message === undefined && obstacle(only, knowledge) === null) return plain(only, capability, deciding);
-  const candidates = weigh(agents, { capability, message: question.message, given: question.parameters }, knowledge);
+  const { message, parameters: given, preferred_protocol: preferred } = question;
+  const candidates = weigh(agents, { capability, message, given, preferred }, knowledge);
   const able = candidates.filter(isAble).sort((a, b) => Number(b.agent === deciding.first) - Number(a.agent === deciding.first));
   const as = able[0]?.messageAs;
   const evidence: Evidence = {
     method,
     registry: knowledge.directory.position,
     ...named(candidates, capability, deciding),
+    ...(preferred !== undefined && { preferred_protocol: preferred }),
     ...deciding.evidence,
     ...(as && { message_as: as }),
   };

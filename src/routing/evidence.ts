@@ -46,6 +46,8 @@ export interface Evidence {
   readonly more?: number;
   /** How those who offer the same were ranked. */
   readonly balancing?: Balancing;
+  /** What the caller preferred of them. */
+  readonly preferred_protocol?: string;
   /** The parameter the message became. */
   readonly message_as?: string;
   readonly strategy?: string;

@@ -111,7 +111,7 @@ function shortlist(
     groups.set(key, group);
   }
   const next = [...groups.values()].flatMap(({ capability, agents }) => {
-    const terms = { capability, message: question.message, given: question.parameters };
+    const terms = { capability, message: question.message, given: question.parameters, preferred: question.preferred_protocol };
     const able = weigh([...agents], terms, knowledge).filter(isAble);
     const first = able.find((candidate) => candidate.agent.description.agent_id === question.previous) ?? able[0];
     return first ? [{ agent: first.agent, capability }] : [];

@@ -88,8 +88,18 @@ describe('the check of citations', () => {
     ['version 1.2.3', '{"v":"1.2.3"}'],
     ['agent 007', '{"agent":7}'],
     ['٩٩ persons', '{"text":"٩٩"}'],
+    ['order 01M80EPR7W2Y0Z609AXT6FY4XX', '{"order":"01M80EPR7W2Y0Z609AXT6FY4XX"}'],
+    ['of 8f14e45f-ceea-467f-a9d3-3b1c7ad00b9e', '{"id":"8f14e45f-ceea-467f-a9d3-3b1c7ad00b9e"}'],
   ])('finds the figures of %p in %p', (text, values) => {
     expect(keptOf(text, [id(1)], [contract(1, { values: { result: values } })]).removed).toEqual([]);
+  });
+
+  it.each([
+    ['It was 609.', '{"order":"01M80EPR7W2Y0Z609AXT6FY4XX"}'],
+    ['It was 467.', '{"id":"8f14e45f-ceea-467f-a9d3-3b1c7ad00b9e"}'],
+    ['order 01M80EPR7W2Y0Z609AXT6FY4XY', '{"order":"01M80EPR7W2Y0Z609AXT6FY4XX"}'],
+  ])('takes the digits of an id for no figure: %p does not follow from %p', (text, values) => {
+    expect(keptOf(text, [id(1)], [contract(1, { values: { result: values } })]).removed).toHaveLength(1);
   });
 
   it('lets figures about an older contract stand only if the previous block said them', () => {

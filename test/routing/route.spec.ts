@@ -52,6 +52,19 @@ describe('a capability that is named', () => {
     });
   });
 
+  it('goes to who speaks the protocol the caller prefers, then to the others in turn, and to them alone where he cannot', () => {
+    const world = [two[0]!, { ...two[1]!, protocol: 'acp-beeai' }, { ...agent({ agent_id: 'c' }, [offers('x')]), protocol: 'acp-agntcy' }];
+    const places = { a: { score: 0, turn: 0 }, b: { score: 2, turn: 2 }, c: { score: 1, turn: 1 } };
+    const preferring = (preferred_protocol: string, around: Parameters<typeof knowing>[1] = {}) =>
+      decided({ capability: 'x', preferred_protocol }, knowing(world, { places, ...around }));
+    expect(idsOf(decided({ capability: 'x' }, knowing(world, { places })))).toEqual(['a', 'c', 'b']);
+    expect(idsOf(preferring('acp-beeai'))).toEqual(['b', 'a', 'c']);
+    expect(idsOf(preferring('acp'))).toEqual(['c', 'b', 'a']);
+    expect(evidenceOf(preferring('acp'))).toMatchObject({ preferred_protocol: 'acp' });
+    expect(idsOf(preferring('acp-beeai', { conditions: { b: { full: true } } }))).toEqual(['a', 'c']);
+    expect(idsOf(preferring('ac'))).toEqual(['a', 'c', 'b']);
+  });
+
   const OTHER = { type: 'object', required: ['town'] };
   const refusals: [string, Parameters<typeof knowing>[0][number], Parameters<typeof knowing>[1], { obstacle: string; words: string }][] = [
     ['stopped', agent({ agent_id: 'b' }, [offers('x')], 'stopped'), {}, { obstacle: 'stopped', words: 'stopped' }],
