@@ -16,7 +16,7 @@ COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY migrations migrations
 COPY examples examples
-COPY data/agents.json data/routing.json data/example-agent.js data/
+COPY data/agents.json data/routing.json data/example-agent.js data/meanings.bin data/meanings.md data/
 RUN ln -s /app/dist/cli.js /usr/local/bin/agent-orchestrator && mkdir /data && chown node:node /data
 USER node
 VOLUME /data

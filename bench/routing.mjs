@@ -9,7 +9,7 @@ import { readOptions } from './support/options.mjs';
 const options = readOptions(
   `Routing by words, measured on labelled messages (bench/routing/). They are split once, by a hash of their text: on the tuning half the constants of
 routing/lexicon.ts were fitted (--fit does it again), the tables show the other half, and a set that nothing was tuned on. No model is asked: "left"
-is what would go to one, or be refused without. --messages measures a set of your own, all of it, in place of these: JSON {catalogue, messages} with
+is what would go to one, or be refused without. The development messages were looked at while tuning. --messages measures a set of your own, all of it, in place of these: JSON {catalogue, messages} with
 catalogue like catalogue.json (tags, examples and descriptions as you have them) and messages with any of the kinds in messages.json and held-out.json:
 clear, paraphrased, in (capability → texts), ambiguous ({message, any}), outside (texts).`,
   {
@@ -25,13 +25,21 @@ clear, paraphrased, in (capability → texts), ambiguous ({message, any}), outsi
 const load = (path) => import(pathToFileURL(resolve(options.root, 'dist', path)).href);
 const read = async (name) => JSON.parse(await readFile(new URL(`./routing/${name}.json`, import.meta.url), 'utf8'));
 
-const [{ AgentRegistry }, { UnspokenClient }, { Lexicon }, { RoutingFile, Rules }, { route }] = await Promise.all(
-  ['agents/directory.js', 'agents/unspoken.client.js', 'routing/lexicon.js', 'routing/rules.js', 'routing/route.js'].map(load),
+const [{ AgentRegistry }, { UnspokenClient }, { Lexicon }, { meaningsIn }, { RoutingFile, Rules }, { route }] = await Promise.all(
+  [
+    'agents/directory.js',
+    'agents/unspoken.client.js',
+    'routing/lexicon.js',
+    'routing/meanings-file.system.js',
+    'routing/rules.js',
+    'routing/route.js',
+  ].map(load),
 );
+const meanings = await meaningsIn();
 const given = options.messages && JSON.parse(await readFile(options.messages, 'utf8'));
-const [catalogue, messages, heldOut] = given
-  ? [given.catalogue, given.messages, {}]
-  : await Promise.all(['catalogue', 'messages', 'held-out'].map(read));
+const [catalogue, messages, heldOut, development] = given
+  ? [given.catalogue, given.messages, {}, {}]
+  : await Promise.all(['catalogue', 'messages', 'held-out', 'development'].map(read));
 
 function registryOf(size) {
   const registry = new AgentRegistry();
@@ -53,7 +61,7 @@ function registryOf(size) {
 }
 
 function knowledgeOf(registry) {
-  const lexicon = new Lexicon(registry.all());
+  const lexicon = new Lexicon(registry.all(), meanings);
   return {
     directory: registry,
     condition: () => ({ breaker: 'closed', running: 0, full: false }),
@@ -180,24 +188,29 @@ function printTimes() {
   );
 }
 
-/** Logistic regression by plain descent: three features, a few hundred messages. */
+/** What nobody can do counts double: to give it to somebody is worse than to ask once too often. */
+const OUTSIDE = 2;
+
+/** Logistic regression by plain descent: two features, a few hundred messages. */
 function fitted() {
   const rows = LABELLED.filter((one) => isForTuning(one) && one.kind !== 'ambiguous')
     .map(decided)
     .filter(({ features }) => features);
-  const inputs = rows.map(({ features: { coverage, told, margin } }) => [1, coverage, told, margin]);
-  const weights = [0, 0, 0, 0];
+  const inputs = rows.map(({ features: { strength, lead } }) => [1, strength, lead]);
+  const counts = rows.map(({ right }) => (right.length === 0 ? OUTSIDE : 1));
+  const all = counts.reduce((sum, count) => sum + count);
+  const weights = [0, 0, 0];
   for (let round = 0; round < 60_000; round++) {
-    const slope = [0, 0, 0, 0];
+    const slope = [0, 0, 0];
     inputs.forEach((x, row) => {
       const height = x.reduce((sum, value, i) => sum + value * weights[i], 0);
-      const off = 1 / (1 + Math.exp(-height)) - Number(rows[row].right.includes(rows[row].nearest));
+      const off = counts[row] * (1 / (1 + Math.exp(-height)) - Number(rows[row].right.includes(rows[row].nearest)));
       for (const i of slope.keys()) slope[i] += off * x[i];
     });
-    for (const i of slope.keys()) weights[i] -= 0.5 * (slope[i] / rows.length + (i > 0 ? 0.002 * weights[i] : 0));
+    for (const i of slope.keys()) weights[i] -= 0.5 * (slope[i] / all + (i > 0 ? 0.002 * weights[i] : 0));
   }
-  const [base, coverage, told, margin] = weights.map((weight) => Number(weight.toFixed(2)));
-  note(`curve of ${rows.length} messages: ${JSON.stringify({ base, coverage, told, margin })}`);
+  const [base, strength, lead] = weights.map((weight) => Number(weight.toFixed(2)));
+  note(`curve of ${rows.length} messages: ${JSON.stringify({ base, strength, lead })}`);
 }
 
 if (options.fit) {
@@ -212,6 +225,7 @@ if (options.fit) {
       LABELLED.filter((one) => !isForTuning(one)),
     );
     printQuality('Held-out messages', HELD_OUT);
+    printQuality('Development messages, which share few words with the catalogue', labelled(development));
   }
   printTimes();
 }

@@ -11,6 +11,7 @@ import type { JsonValue } from '../kernel/json.js';
 import type { Balancing } from '../routing/balance.js';
 import type { Decision, Knowledge, Question, Strategy } from '../routing/decision.js';
 import { Lexicon } from '../routing/lexicon.js';
+import type { Meanings } from '../routing/meanings.js';
 import type { Reply, Shortlist } from '../routing/model-answer.js';
 import type { RecentTurns } from '../routing/prompt.js';
 import { route } from '../routing/route.js';
@@ -47,6 +48,7 @@ export type RequestsRead = z.infer<typeof requestsReadSchema>;
 /** What chooses. */
 export interface Deciders {
   readonly rules: Rules;
+  readonly meanings: Meanings;
   readonly strategy: Strategy;
   readonly threshold: number;
   /** Most candidates a model is shown. */
@@ -133,7 +135,7 @@ export class Redecisions {
     const last = balancing === 'score' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
     return {
       ...{ directory: this.registry, rules, strategy, threshold, misfit, balancing, shown: modelless ? null : shown },
-      lexicon: () => (this.lexicon ??= new Lexicon(this.registry.all())),
+      lexicon: () => (this.lexicon ??= new Lexicon(this.registry.all(), this.deciders.meanings)),
       condition: (agentId) => {
         const refused = named.get(agentId)?.refused;
         return {

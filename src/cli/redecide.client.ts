@@ -21,6 +21,7 @@ import { OrchestratorError } from '../kernel/errors.js';
 import { parseJson } from '../kernel/json.js';
 import type { Terminal } from '../kernel/terminal.system.js';
 import { askClassifier } from '../routing/ask.system.js';
+import { meaningsIn } from '../routing/meanings-file.system.js';
 import { readRules } from '../routing/rules-file.system.js';
 import { asked } from './replay-asked.cli.js';
 import type { DecisionsOptions } from './replay-decisions.cli.js';
@@ -34,6 +35,7 @@ export async function replayDecisions(options: DecisionsOptions, terminal: Termi
   const agents = agentsOfThen ? 'then' : 'now';
   const redecisions = new Redecisions({
     rules: await readRules(options.routing ?? config.ROUTING_FILE),
+    meanings: await meaningsIn(),
     strategy: config.ROUTING_STRATEGY,
     threshold: config.ROUTING_CONFIDENCE,
     shown: config.ROUTING_CANDIDATES,

@@ -17,6 +17,8 @@ export interface Named {
   readonly turn?: number;
   /** How well its words fit the message: BM25+. */
   readonly match?: number;
+  /** What meaning adds to that. */
+  readonly meaning?: number;
   readonly refused?: RefusalReason;
 }
 
@@ -55,7 +57,8 @@ export interface Evidence {
   /** Of the rung that decided. */
   readonly confidence?: number;
   readonly rules?: readonly RuleMatch[];
-  readonly lexical?: { readonly confidence: number };
+  /** `meaning`: its share in how near the nearest is. */
+  readonly lexical?: { readonly confidence: number; readonly meaning?: number };
   readonly llm?: ModelEvidence;
   /** Rungs that should have decided and did not. */
   readonly fell_back?: readonly { readonly from: Method; readonly why: string }[];
@@ -75,7 +78,7 @@ export function named(
     const { agent_id } = only.agent.description;
     return { candidates: [only.refused === null ? agent_id : { agent_id, capability, refused: only.refused }] };
   }
-  const fit = new Map(matches.filter((match) => match.capability === capability).map(({ agent, score }) => [agent, score]));
+  const fit = new Map(matches.filter((match) => match.capability === capability).map((match) => [match.agent, match]));
   const own = candidates.slice(0, MOST_NAMED).map((candidate) => nameOf(candidate, capability, fit.get(candidate.agent)));
   const more = candidates.length - own.length;
   const agents = new Set(candidates.map(({ agent }) => agent));
@@ -87,26 +90,29 @@ export function named(
   };
 }
 
-function nameOf({ agent, place, refused }: Candidate, capability: string, match: number | undefined): Named {
+function nameOf({ agent, place, refused }: Candidate, capability: string, match: Match | undefined): Named {
   return {
     agent_id: agent.description.agent_id,
     capability,
     ...(place && Number.isFinite(place.score) && { score: place.score }),
     ...(place && Number.isFinite(place.turn) && place.turn !== place.score && { turn: place.turn }),
-    ...(match !== undefined && { match }),
+    ...(match && fitOf(match)),
     ...(refused && { refused }),
   };
 }
+
+const fitOf = ({ score, meaning }: Match) => ({ match: score, ...(meaning > 0 && { meaning }) });
 
 /** The nearest, each capability once. */
 export function nearby(matches: readonly Match[]): Named[] {
   const seen = new Set<string>();
   const nearest: Named[] = [];
-  for (const { agent, capability, score } of matches) {
+  for (const match of matches) {
+    const { agent, capability } = match;
     if (nearest.length === MOST_NEAREST) break;
     if (seen.has(capability)) continue;
     seen.add(capability);
-    nearest.push({ agent_id: agent.description.agent_id, capability, match: score, refused: 'low_score' });
+    nearest.push({ agent_id: agent.description.agent_id, capability, ...fitOf(match), refused: 'low_score' });
   }
   return nearest;
 }

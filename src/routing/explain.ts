@@ -8,6 +8,7 @@ const Named = z.object({
   score: z.number().optional(),
   turn: z.number().optional(),
   match: z.number().optional(),
+  meaning: z.number().optional(),
   refused: z.string().optional(),
 });
 type Named = z.output<typeof Named>;
@@ -31,7 +32,7 @@ const Recorded = z.object({
   threshold: z.number().optional(),
   confidence: z.number().optional(),
   rules: z.array(z.object({ name: z.string(), capability: z.string(), confidence: z.number(), matched: z.array(z.string()) })).default([]),
-  lexical: z.object({ confidence: z.number() }).optional(),
+  lexical: z.object({ confidence: z.number(), meaning: z.number().optional() }).optional(),
   llm: z
     .object({
       model: z.string(),
@@ -101,8 +102,11 @@ export function explain(evidence: JsonValue, outcome: Outcome): string[] {
   ];
 }
 
-const byWords = ({ confidence }: { confidence: number }): string =>
-  confidence === 0 ? 'No word of the message stands with any capability.' : `By words alone the nearest is meant with ${confidence}.`;
+function byWords({ confidence, meaning }: NonNullable<Recorded['lexical']>): string {
+  if (confidence === 0) return 'No word of the message stands with any capability.';
+  if (!meaning) return `By words alone the nearest is meant with ${confidence}.`;
+  return `By words and their meaning the nearest is meant with ${confidence}; ${Math.round(100 * meaning)} % of how near it is comes from meaning.`;
+}
 
 function sureness({ confidence, threshold, strategy }: Recorded): string {
   const sure = confidence === undefined ? '' : ` (${confidence}${threshold === undefined ? '' : `, ${threshold} is needed`})`;
@@ -111,8 +115,10 @@ function sureness({ confidence, threshold, strategy }: Recorded): string {
 
 function candidates({ candidates: all, balancing, more }: Recorded): string[] {
   if (all.length === 0) return ['Nobody was looked at.'];
-  const lines = all.map(({ agent_id, capability, score, turn, match, refused }) => {
-    const numbers = Object.entries({ score, turn, match }).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
+  const lines = all.map(({ agent_id, capability, score, turn, match, meaning, refused }) => {
+    const numbers = Object.entries({ score, turn, match, meaning }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name} ${value}`],
+    );
     const what = [agent_id, capability].filter(Boolean).join(' as ');
     return `  ${what}${numbers.length > 0 ? ` (${numbers.join(', ')})` : ''}${refused === undefined ? '' : `: ${refused}`}`;
   });

@@ -1,26 +1,35 @@
 /**
- * Which capability a message is about, by its words alone: names, descriptions, tags and examples of everything that is offered, ranked by
- * BM25+. Offline and deterministic: the same agents and the same message give the same answer.
+ * Which capability a message is about: by its words, ranked by BM25+ over the names, descriptions, tags and examples of everything that is
+ * offered, and by what its words mean. Offline and deterministic: the same agents and the same message give the same answer.
  */
-import MiniSearch, { type SearchResult } from 'minisearch';
+import MiniSearch from 'minisearch';
 import type { RegisteredAgent } from '../agents/directory.js';
 import type { JsonValue } from '../kernel/json.js';
-import { MOST_READ, termsOf, wordsOf, wordsOfName } from './words.js';
+import type { Meanings } from './meanings.js';
+import { Nearness, type Spoken } from './nearness.js';
+import { MOST_READ, type Said, saidBy, wordsOf, wordsOfName } from './words.js';
 
 export interface Match {
   readonly agent: RegisteredAgent;
   readonly capability: string;
   /** BM25+, comparable within one search only. */
   readonly score: number;
+  /** What the meaning of the capability adds to that. */
+  readonly meaning: number;
 }
 
 export interface Ranking {
-  /** Best first; of one score, in the order of the directory. */
+  /** Best first, by words and meaning together; of those that are the same, in the order of the directory. */
   readonly matches: readonly Match[];
   /** How likely the first one's capability is what was meant. */
   readonly confidence: number;
   /** What the confidence is made of; null: nothing matched. */
   readonly features: Features | null;
+}
+
+interface Found extends Match {
+  readonly id: number;
+  readonly total: number;
 }
 
 interface Offer {
@@ -31,41 +40,67 @@ interface Offer {
 
 type Offered = RegisteredAgent['description']['capabilities'][number];
 
-/** By how much a word counts more in the ranking where it stands there. */
+/** By how much a word counts more where it stands there. */
 const FIELDS = { name: 1.5, tags: 2, description: 1.5, examples: 1.5, agent: 0.5 };
-/** How far a word that stands there says that this is meant: an example may be about anything. */
-const SAYING = { name: 1, tags: 1, description: 0.8, examples: 0.6, agent: 0.6 };
+type Field = keyof typeof FIELDS;
 /** Strings of the examples of one capability, and how deep they are looked for. */
 const EXAMPLES = { most: 200, levels: 4 };
+
+/** Meaning beside words, chosen by cross-validation on the tuning half: docs/routing.md. */
+const MEANING = {
+  /** A message that means just what a capability does counts as much as so many words that only this one has. */
+  whole: 25,
+  /** Of that, a word that stands there, or means the same as one that does. */
+  byWord: 0.5,
+  /** Capabilities that are compared word by word. */
+  nearest: 4,
+  /** Without a word in common, a capability with less meaning in common is no match. */
+  least: 0.5,
+  /** Of meaning, what nearly everything has with something: no less is what the best is held against. */
+  common: 0.7,
+};
 
 export class Lexicon {
   private readonly index: MiniSearch;
   private readonly offers: Offer[] = [];
+  private readonly nearness: Nearness;
+  /** Offers of each capability, by name. */
+  private readonly offering = new Map<string, number[]>();
   /** In how many capabilities, by name, a term stands. */
   private readonly spread = new Map<string, number>();
-  private readonly capabilities: number;
+  /** What a message adds that as a whole means just the same. */
+  private readonly scale: number;
 
-  constructor(private agents: readonly RegisteredAgent[]) {
+  constructor(
+    private agents: readonly RegisteredAgent[],
+    meanings: Meanings,
+  ) {
     this.index = new MiniSearch({
       fields: Object.keys(FIELDS),
       tokenize: (text) => text.split(' '),
       processTerm: (term) => term || null,
       searchOptions: { boost: FIELDS },
     });
-    const terms = new Map<string, Set<string>>();
+    const spoken = new Map<string, Map<string, Spoken>>();
     const documents = agents.flatMap((agent, at) =>
       agent.description.capabilities.map((offered) => {
-        const id = this.offers.push({ at, capability: offered.name }) - 1;
-        const document = textOf(agent, offered);
-        const known = terms.get(offered.name) ?? new Set();
-        terms.set(offered.name, known);
-        for (const text of Object.values(document)) for (const term of text.split(' ')) known.add(term);
-        return { id, ...document };
+        const { name } = offered;
+        const id = this.offers.push({ at, capability: name }) - 1;
+        const fields = Object.entries(textOf(agent, offered)) as [Field, Said[]][];
+        const known = spoken.get(name) ?? new Map<string, Spoken>();
+        for (const [field, said] of fields) keep(known, said, FIELDS[field]);
+        spoken.set(name, known);
+        const offering = this.offering.get(name) ?? [];
+        offering.push(id);
+        this.offering.set(name, offering);
+        return { id, ...Object.fromEntries(fields.map(([field, said]) => [field, said.map(({ term }) => term).join(' ')])) };
       }),
     );
     this.index.addAll(documents);
-    this.capabilities = terms.size;
-    for (const known of terms.values()) for (const term of known) this.spread.set(term, (this.spread.get(term) ?? 0) + 1);
+    this.nearness = new Nearness(meanings, spoken);
+    this.scale = MEANING.whole * Math.log(1 + spoken.size);
+    for (const said of spoken.values())
+      for (const term of new Set([...said.values()].map((one) => one.term))) this.spread.set(term, (this.spread.get(term) ?? 0) + 1);
   }
 
   /** The same agents as before, described as before: how they are may have changed. */
@@ -75,74 +110,108 @@ export class Lexicon {
   }
 
   /** `among`: only what this agent offers. */
-  rank(message: string, among?: RegisteredAgent): Ranking {
-    const terms = [...new Set(termsOf(wordsOf(message.slice(0, MOST_READ))))];
-    if (terms.length === 0) return NOTHING;
-    const filter = among && (({ id }: { id: number }) => this.agents[this.offers[id]!.at] === among);
-    const found = this.index
-      .search(terms.join(' '), filter ? { filter } : {})
-      .map((hit) => ({ ...hit, score: Math.round(hit.score * 1e4) / 1e4 }));
-    found.sort((a, b) => b.score - a.score || a.id - b.id);
-    const matches = found.map(({ id, score }): Match => {
-      const { at, capability } = this.offers[id as number]!;
-      return { agent: this.agents[at]!, capability, score };
-    });
+  rank(text: string, among?: RegisteredAgent): Ranking {
+    const message = [...new Map(saidBy(wordsOf(text.slice(0, MOST_READ))).map((said) => [said.term, said])).values()];
+    const scores = this.scores(message, among);
+    const near = this.near(message, scores, among);
+    const ids = new Set(scores.keys());
+    for (const capability of near.keys()) for (const id of this.of(capability, among)) ids.add(id);
+    const matches: Found[] = [];
+    for (const id of ids) {
+      const { at, capability } = this.offers[id]!;
+      const [score, meaning] = [scores.get(id) ?? 0, near.get(capability)?.meaning ?? 0];
+      matches.push({ id, total: score + meaning, agent: this.agents[at]!, capability, score, meaning });
+    }
+    matches.sort((a, b) => b.total - a.total || a.id - b.id);
     const [best] = matches;
     if (!best) return NOTHING;
     const rival = matches.find(({ capability }) => capability !== best.capability);
-    const features = this.features(terms, found[0]!.match, rival ? rival.score / best.score : 0);
+    const held = Math.max(rival?.total ?? 0, MEANING.common * this.scale);
+    const features = { strength: near.get(best.capability)?.strength ?? 0, lead: (best.total - held) / this.scale };
     return { matches, confidence: confidenceOf(features), features };
   }
 
-  private features(terms: readonly string[], hits: SearchResult['match'], rivalry: number): Features {
-    let told = 0;
-    let all = 0;
-    for (const term of terms) {
-      const weight = this.weightOf(term);
-      all += weight;
-      told += weight * Math.max(0, ...(hits[term] ?? []).map((field) => SAYING[field as keyof typeof SAYING]));
+  /** What meaning adds for the capabilities that are nearest; `strength`: how much of the message stands with them, or something like it. */
+  private near(message: readonly Said[], scores: ReadonlyMap<number, number>, among?: RegisteredAgent) {
+    const best = new Map<string, number>();
+    for (const [id, score] of scores) {
+      const { capability } = this.offers[id]!;
+      if (score > (best.get(capability) ?? 0)) best.set(capability, score);
     }
-    return { coverage: told / all, told, margin: 1 - rivalry };
+    const heard = this.nearness.hear(message, (term) => this.weightOf(term));
+    const asWhole = this.nearness.asWhole(heard);
+    const nearest: { capability: string; likeness: number; sum: number }[] = [];
+    for (const capability of among ? among.description.capabilities.map(({ name }) => name) : this.offering.keys()) {
+      const likeness = asWhole(capability);
+      const sum = (best.get(capability) ?? 0) + this.scale * likeness;
+      const place = nearest.findIndex((one) => sum > one.sum);
+      if (sum > 0 && (place >= 0 || nearest.length < MEANING.nearest)) {
+        nearest.splice(place < 0 ? nearest.length : place, 0, { capability, likeness, sum });
+        if (nearest.length > MEANING.nearest) nearest.pop();
+      }
+    }
+    const near = new Map<string, { strength: number; meaning: number }>();
+    for (const { capability, likeness } of nearest) {
+      const strength = this.nearness.byWord(heard, capability);
+      const meaning = Math.max(0, likeness + MEANING.byWord * strength);
+      if (best.has(capability) || meaning >= MEANING.least) near.set(capability, { strength, meaning: rounded(this.scale * meaning) });
+    }
+    return near;
+  }
+
+  /** BM25+ of each offer that has a word of the message. */
+  private scores(message: readonly Said[], among?: RegisteredAgent): Map<number, number> {
+    if (message.length === 0) return new Map();
+    const filter = among && (({ id }: { id: number }) => this.agents[this.offers[id]!.at] === among);
+    const hits = this.index.search(message.map(({ term }) => term).join(' '), filter ? { filter } : {});
+    return new Map(hits.map(({ id, score }) => [id as number, rounded(score)]));
+  }
+
+  private of(capability: string, among?: RegisteredAgent): number[] {
+    const ids = this.offering.get(capability) ?? [];
+    return among ? ids.filter((id) => this.agents[this.offers[id]!.at] === among) : ids;
   }
 
   /** How much a term tells, up to 1: those that stand everywhere little, those that stand nowhere as much as one that stands once. */
   private weightOf(term: string): number {
-    const spread = this.spread.get(term) ?? 1;
-    return Math.log(1 + this.capabilities / spread) / Math.log(1 + this.capabilities);
+    return Math.log(1 + this.offering.size / (this.spread.get(term) ?? 1)) / Math.log(1 + this.offering.size);
   }
+}
+
+/** Each word once, where it counts most. */
+function keep(words: Map<string, Spoken>, said: readonly Said[], boost: number): void {
+  for (const { word, term } of said) if ((words.get(word)?.boost ?? 0) < boost) words.set(word, { word, term, boost });
 }
 
 const NOTHING: Ranking = { matches: [], confidence: 0, features: null };
 
+const rounded = (value: number): number => Math.round(value * 1e4) / 1e4;
+
 export interface Features {
-  /** Of what the message says, by weight, as much stands with the best match. */
-  readonly coverage: number;
-  /** How much that is. */
-  readonly told: number;
-  /** By what share the next capability is behind. */
-  readonly margin: number;
+  /** How much the message says that stands with the best match, word for word or nearly. */
+  readonly strength: number;
+  /** By how much the next capability is behind. */
+  readonly lead: number;
 }
 
-/** A logistic curve over the three, fitted by `bench/routing.mjs --fit` to the half of the labelled messages that is never reported. */
-const CURVE = { base: -2.65, coverage: 0.63, told: 3.02, margin: 0.78 };
+/** A logistic curve over both, fitted by `bench/routing.mjs --fit` to the half of the labelled messages that is never reported. */
+const CURVE = { base: -3.39, strength: 2.63, lead: 3.16 };
 
-function confidenceOf({ coverage, told, margin }: Features): number {
-  const height = CURVE.base + CURVE.coverage * coverage + CURVE.told * told + CURVE.margin * margin;
-  return Math.round((1 / (1 + Math.exp(-height))) * 1e4) / 1e4;
+function confidenceOf({ strength, lead }: Features): number {
+  const height = CURVE.base + CURVE.strength * strength + CURVE.lead * lead;
+  return rounded(1 / (1 + Math.exp(-height)));
 }
 
-function textOf({ description: agent }: RegisteredAgent, offered: Offered): Record<keyof typeof FIELDS, string> {
+function textOf({ description: agent }: RegisteredAgent, offered: Offered): Record<Field, Said[]> {
   const properties = Object.keys(objectOf(offered.input_schema?.['properties']));
   return {
-    name: joined(wordsOfName(offered.name)),
-    tags: joined((offered.tags ?? []).flatMap(wordsOfName)),
-    examples: joined(stringsIn(offered.examples ?? []).flatMap(wordsOf)),
-    description: joined([...wordsOf(offered.description), ...properties.flatMap(wordsOfName)]),
-    agent: joined([...wordsOfName(agent.name), ...wordsOf(agent.description)]),
+    name: saidBy(wordsOfName(offered.name)),
+    tags: saidBy((offered.tags ?? []).flatMap(wordsOfName)),
+    examples: saidBy(stringsIn(offered.examples ?? []).flatMap(wordsOf)),
+    description: saidBy([...wordsOf(offered.description), ...properties.flatMap(wordsOfName)]),
+    agent: saidBy([...wordsOfName(agent.name), ...wordsOf(agent.description)]),
   };
 }
-
-const joined = (words: readonly string[]): string => termsOf(words).join(' ');
 
 function stringsIn(value: JsonValue): string[] {
   const found: string[] = [];

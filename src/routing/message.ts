@@ -52,7 +52,7 @@ export function byMessage(message: string, question: Question, knowledge: Knowle
     threshold,
     ...(step?.confidence !== undefined && { confidence: step.confidence }),
     ...(rules.length > 0 && { rules: rules.slice(0, MOST_RULES) }),
-    ...(ranking && { lexical: { confidence: ranking.confidence } }),
+    ...(ranking && { lexical: { confidence: ranking.confidence, ...shareOfMeaning(ranking) } }),
     ...(reply && { llm: reply }),
     ...(refused.length > 0 && { fell_back: refused }),
   };
@@ -61,6 +61,11 @@ export function byMessage(message: string, question: Question, knowledge: Knowle
 }
 
 const isSure = ({ confidence }: { confidence: number }, { threshold }: Knowledge): boolean => confidence >= threshold;
+
+/** Of how near the nearest is. */
+function shareOfMeaning({ matches: [best] }: Ranking): { meaning?: number } {
+  return best ? { meaning: Math.round((100 * best.meaning) / (best.score + best.meaning)) / 100 } : {};
+}
 
 /** What the model proposes, that it must be asked first, or why it has no say. */
 function askModel(

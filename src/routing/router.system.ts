@@ -8,6 +8,7 @@ import type { Classifier } from './classifier.js';
 import type { Conditions } from './conditions.js';
 import type { Decision, Knowledge, Question, Strategy } from './decision.js';
 import { Lexicon } from './lexicon.js';
+import type { Meanings } from './meanings.js';
 import type { Reply, Shortlist } from './model-answer.js';
 import type { RecentTurns } from './prompt.js';
 import type { SessionTurns } from './recent-turns.postgres.js';
@@ -36,6 +37,7 @@ export interface Around {
   readonly balancer: Balancer;
   readonly turns: Pick<SessionTurns, 'of'>;
   readonly rules: Rules;
+  readonly meanings: Meanings;
   /** null: there is none. */
   readonly model: Classifier | null;
 }
@@ -107,7 +109,7 @@ export class Router {
     if (this.lexicon?.agents === agents) return this.lexicon.index;
     const known = this.lexicon?.agents ?? [];
     const same = known.length === agents.length && agents.every(({ record }, i) => record === known[i]!.record);
-    this.lexicon = { agents, index: same ? this.lexicon!.index.over(agents) : new Lexicon(agents) };
+    this.lexicon = { agents, index: same ? this.lexicon!.index.over(agents) : new Lexicon(agents, this.around.meanings) };
     return this.lexicon.index;
   }
 }

@@ -7,6 +7,8 @@ import { Balancer } from './balancer.system.js';
 import type { Classifier } from './classifier.js';
 import { Conditions } from './conditions.js';
 import { LoadSharing } from './load.worker.js';
+import { Meanings } from './meanings.js';
+import { meaningsIn } from './meanings-file.system.js';
 import { SessionTurns } from './recent-turns.postgres.js';
 import { Router } from './router.system.js';
 import type { RoutingSettings } from './routing.settings.js';
@@ -19,6 +21,7 @@ export class RoutingModule {
   static with(settings: RoutingSettings, model: Classifier | null): DynamicModule {
     const { BALANCING: balancing } = settings;
     const rules = { provide: Rules, useFactory: () => readRules(settings.ROUTING_FILE) };
+    const meanings = { provide: Meanings, useFactory: () => meaningsIn() };
     const load = {
       provide: LoadSharing,
       inject: [Database, Instance, AgentRegistry, Conditions],
@@ -35,14 +38,17 @@ export class RoutingModule {
     };
     const router = {
       provide: Router,
-      inject: [AgentRegistry, Conditions, Balancer, SessionTurns, Rules],
-      useFactory: (registry: AgentRegistry, conditions: Conditions, ...[balance, turns, file]: [Balancer, SessionTurns, Rules]) =>
-        new Router(registry, { conditions, balancer: balance, turns, rules: file, model }, routerSettings(settings)),
+      inject: [AgentRegistry, Conditions, Balancer, SessionTurns, Rules, Meanings],
+      useFactory: (
+        registry: AgentRegistry,
+        conditions: Conditions,
+        ...[balance, turns, file, meant]: [Balancer, SessionTurns, Rules, Meanings]
+      ) => new Router(registry, { conditions, balancer: balance, turns, rules: file, meanings: meant, model }, routerSettings(settings)),
     };
     return {
       module: RoutingModule,
       global: true,
-      providers: [rules, load, balancer, SessionTurns, router],
+      providers: [rules, meanings, load, balancer, SessionTurns, router],
       exports: [Router, LoadSharing],
     };
   }

@@ -25,7 +25,19 @@ const EMPTY = new Set(
    you'll your yours today tomorrow tonight yesterday monday tuesday wednesday thursday friday saturday sunday`.split(/\s+/),
 );
 
-/** What a text is about: its words without the empty ones, each by its stem. */
-export const termsOf = (words: readonly string[]): string[] => words.filter((word) => !EMPTY.has(word)).map(stem);
+/** A word as it was written, and its stem, which it shares with its other forms. */
+export interface Said {
+  readonly word: string;
+  readonly term: string;
+}
 
-const stem = (word: string): string => stemmer(word.replace(/['’].*$/, ''));
+/** What a text is about: its words without the empty ones. */
+export const saidBy = (words: readonly string[]): Said[] =>
+  words
+    .filter((word) => !EMPTY.has(word))
+    .map((written) => {
+      const word = written.replace(/['’].*$/, '');
+      return { word, term: stemmer(word) };
+    });
+
+export const termsOf = (words: readonly string[]): string[] => saidBy(words).map(({ term }) => term);

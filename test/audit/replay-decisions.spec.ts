@@ -3,6 +3,7 @@ import { Registration } from '../../src/agents/registration.js';
 import { type Deciders, LATER_ATTEMPT, type RecordedRequest, Redecisions } from '../../src/audit/replay-decisions.js';
 import type { JsonValue } from '../../src/kernel/json.js';
 import { type RoutingFile, Rules } from '../../src/routing/rules.js';
+import { MEANINGS } from '../support/registry.js';
 
 const agent = (agent_id: string, capabilities: string[], more: Partial<AgentState> = {}): AgentState => ({
   agent_id,
@@ -26,7 +27,7 @@ function redecisions(
   { rules = {}, ...more }: Partial<Omit<Deciders, 'rules'>> & { rules?: Partial<RoutingFile> } = {},
 ) {
   const deciders: Deciders = {
-    ...{ strategy: 'hybrid', threshold: 0.7, shown: 20, balancing: 'weighted_round_robin', misfit: () => null },
+    ...{ strategy: 'hybrid', threshold: 0.7, shown: 20, balancing: 'weighted_round_robin', misfit: () => null, meanings: MEANINGS },
     ...more,
     rules: new Rules({ rules: [], fallback: null, ...rules }),
   };

@@ -38,6 +38,18 @@ describe('a recorded decision in words', () => {
     ]);
   });
 
+  it('says what part meaning had, where it had one', () => {
+    const candidates = [{ agent_id: 'a', capability: 'x', match: 4.5, meaning: 13.5 }];
+    expect(explain({ method: 'lexical', candidates, lexical: { confidence: 0.8, meaning: 0.75 } }, got).slice(1)).toEqual([
+      'Candidates:',
+      '  a as x (match 4.5, meaning 13.5)',
+      'By words and their meaning the nearest is meant with 0.8; 75 % of how near it is comes from meaning.',
+    ]);
+    expect(explain({ method: 'lexical', candidates: ['a'], lexical: { confidence: 0.8 } }, got).at(-1)).toBe(
+      'By words alone the nearest is meant with 0.8.',
+    );
+  });
+
   it.each<[string, Parameters<typeof explain>[0], string]>([
     ['that was erased', null, 'not on the record'],
     ['of a form nobody knows', { method: 7 }, 'cannot read'],

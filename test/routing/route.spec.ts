@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { JsonValue } from '../../src/kernel/json.js';
 import type { Decision, Knowledge, Question } from '../../src/routing/decision.js';
+import type { Named } from '../../src/routing/evidence.js';
 import type { Reply } from '../../src/routing/model-answer.js';
 import { route } from '../../src/routing/route.js';
 import { agent, evidenceOf, idsOf, knowing, offers } from '../support/registry.js';
@@ -190,7 +191,9 @@ describe('a message', () => {
     const decision = decided({ message: 'will there be rain or sun' }, knowing(WORLD, { rules }));
     const { method, lexical, candidates } = evidenceOf(decision);
     expect([idsOf(decision), method, lexical!.confidence > 0.7]).toEqual([['sky'], 'lexical', true]);
-    expect(candidates[0]).toEqual({ agent_id: 'sky', capability: 'weather.forecast', match: expect.any(Number) });
+    const [{ match, meaning }] = candidates as [Named];
+    expect(candidates[0]).toEqual({ agent_id: 'sky', capability: 'weather.forecast', match, meaning });
+    expect(lexical!.meaning).toBeCloseTo(meaning! / (match! + meaning!), 2);
   });
 
   it('that a rule gives to a capability nobody offers passes that rule over', () => {

@@ -8,7 +8,7 @@ import { Router } from '../../src/routing/router.system.js';
 import { RoutingFile, Rules } from '../../src/routing/rules.js';
 import { readRules } from '../../src/routing/rules-file.system.js';
 import { scratchDirectory } from '../support/place.js';
-import { agent, idsOf, offers, registryOf } from '../support/registry.js';
+import { agent, idsOf, MEANINGS, offers, registryOf } from '../support/registry.js';
 
 interface Seen {
   running?: Record<string, number>;
@@ -27,7 +27,7 @@ function routerOf(
   const load = { elsewhere: (id: string) => elsewhere[id] ?? 0, replicas: 2 };
   const balancer = new Balancer(balancing, scope, { conditions, calls: { ways: (id) => ways[id] ?? null }, load });
   const turns = { of: () => Promise.reject(new Error('nobody asks for the session')) };
-  const around = { conditions, balancer, turns, rules: new Rules(RoutingFile.parse({})), model: null };
+  const around = { conditions, balancer, turns, rules: new Rules(RoutingFile.parse({})), meanings: MEANINGS, model: null };
   const router = new Router(registry, around, { strategy: 'hybrid', threshold: 0.7, shown: 20, timeoutMs: 1000 });
   const decide = (capability: string) => idsOf(router.decide({ capability, parameters: {}, deadline: 0 }, 'default') as Decision)[0]!;
   const look = (capability: string) => idsOf(router.look({ capability, parameters: {}, deadline: 0 }, 'default') as Decision)[0]!;

@@ -1,4 +1,6 @@
 /** A registry of agents that are never called, and what `route()` must know beside it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { AgentRegistry, type RegisteredAgent } from '../../src/agents/directory.js';
 import { misfit } from '../../src/agents/schema-check.system.js';
 import { UnspokenClient } from '../../src/agents/unspoken.client.js';
@@ -8,7 +10,11 @@ import type { Condition } from '../../src/routing/conditions.js';
 import type { Decision, Knowledge } from '../../src/routing/decision.js';
 import type { Evidence } from '../../src/routing/evidence.js';
 import { Lexicon } from '../../src/routing/lexicon.js';
+import { readMeanings } from '../../src/routing/meanings.js';
 import { RoutingFile, Rules } from '../../src/routing/rules.js';
+
+/** What words mean, as it is shipped. */
+export const MEANINGS = readMeanings(readFileSync(join(__dirname, '../../data/meanings.bin')));
 
 type Offered = RegisteredAgent['description']['capabilities'][number];
 type Described = Partial<Omit<RegisteredAgent['description'], 'capabilities'>> & { agent_id: string };
@@ -56,7 +62,7 @@ export function knowing(
     place: (_, { description }) => places[description.agent_id] ?? { score: 1, turn: 1 },
     misfit: (schema, value) => misfit(schema, value, '/parameters'),
     rules: new Rules(RoutingFile.parse(rules)),
-    lexicon: () => new Lexicon(registry.all()),
+    lexicon: () => new Lexicon(registry.all(), MEANINGS),
     strategy: 'simple',
     threshold: 0.7,
     shown: null,
