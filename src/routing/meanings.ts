@@ -4,7 +4,7 @@
 const FREQUENT = 1e-3;
 const EULER = 0.5772;
 
-export type Vector = Float32Array;
+export type Vector = Float64Array;
 
 export class Meanings {
   /** Row of each word; the most frequent word first. */
@@ -25,7 +25,7 @@ export class Meanings {
     const row = this.rows.get(word);
     if (row === undefined) return undefined;
     const begin = row * this.dimensions;
-    return unit(new Float32Array(this.values.subarray(begin, begin + this.dimensions)));
+    return unit(new Float64Array(this.values.subarray(begin, begin + this.dimensions)));
   }
 
   /** How much a word tells by being rare in English, up to 1: as often as Zipf's law has it for its place. */

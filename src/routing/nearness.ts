@@ -48,7 +48,7 @@ export class Nearness {
     });
     const { dimensions } = this.meanings;
     const compared = known.slice(0, MOST_WORDS);
-    const words = new Float32Array(compared.length * dimensions);
+    const words = new Float64Array(compared.length * dimensions);
     compared.forEach(({ vector }, i) => void words.set(vector, i * dimensions));
     return { terms: new Set(all.map(({ term }) => term)), words, whole: this.together(known) };
   }
@@ -78,7 +78,7 @@ export class Nearness {
   }
 
   private together(words: readonly Pick<Heard, 'vector' | 'tells'>[]): Vector {
-    const sum = new Float32Array(this.meanings.dimensions);
+    const sum = new Float64Array(this.meanings.dimensions);
     for (const { vector, tells } of words) if (vector) add(sum, vector, tells);
     return unit(sum);
   }

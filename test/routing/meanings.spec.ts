@@ -30,8 +30,8 @@ describe('the table of meanings', () => {
 
   it('finds the most alike of many, of any number of dimensions, and nothing that points away', () => {
     for (const dimensions of [1, 4, 7]) {
-      const vector = new Float32Array(dimensions).fill(1);
-      const many = Float32Array.from([2, -3, 5, 4].flatMap((value) => new Array<number>(dimensions).fill(value)));
+      const vector = new Float64Array(dimensions).fill(1);
+      const many = Float64Array.from([2, -3, 5, 4].flatMap((value) => new Array<number>(dimensions).fill(value)));
       expect(mostAlike(vector, many)).toBe(5 * dimensions);
       expect(mostAlike(vector, many.subarray(dimensions, 2 * dimensions))).toBe(0);
     }
