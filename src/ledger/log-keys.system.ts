@@ -1,27 +1,19 @@
 /** The file with the keys that sign checkpoints: one a line, as Go's tools write them. It is a secret and stays outside the database. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrchestratorError } from '../kernel/errors.js';
+import { readSecret } from '../kernel/secret-file.system.js';
 import { formatSignerKey, parseSignerKey, type SignerKey, signerKey } from './note.js';
 
 const OWNER_ONLY = 0o600;
-/** A group may read it: so secrets are mounted into containers. */
-const OTHERS = 0o007;
 
 export const newSignerKey = (name: string): SignerKey => signerKey(name, randomBytes(32));
 
 /** null: there is no such file. */
 export async function readLogKeys(file: string): Promise<SignerKey[] | null> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-    const { mode } = await stat(file);
-    if ((mode & OTHERS) !== 0) throw unusable(file, `everybody may read it: chmod 600 ${file}`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error instanceof OrchestratorError ? error : unusable(file, (error as Error).message);
-  }
+  const text = await readSecret(file, (why) => unusable(file, why));
+  if (text === null) return null;
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   if (lines.length === 0) throw unusable(file, 'it is empty');
   return lines.map((line, i) => {

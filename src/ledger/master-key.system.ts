@@ -3,9 +3,10 @@
  * of that alone shows no payload.
  */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrchestratorError } from '../kernel/errors.js';
+import { readSecret } from '../kernel/secret-file.system.js';
 import { KEY_BYTES, Keys } from './keys.system.js';
 import type { LedgerSettings } from './ledger.settings.js';
 
@@ -39,10 +40,7 @@ export const newMasterKey = (): Buffer => randomBytes(KEY_BYTES);
 
 /** The keys in a file, the wrapping one first; none if there is no file. */
 export async function readKeys(file: string): Promise<Buffer[]> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw unusable(file, error.message);
-  });
+  const text = await readSecret(file, (why) => unusable(file, why));
   if (text === null) return [];
   const lines = text
     .split('\n')

@@ -1,4 +1,4 @@
-import { stat, writeFile } from 'node:fs/promises';
+import { chmod, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fingerprint, Keys, unseal } from '../../src/ledger/keys.system.js';
 import { newMasterKey, openMasterKeys, readKeys, replaceKeys } from '../../src/ledger/master-key.system.js';
@@ -97,11 +97,23 @@ describe('the master key', () => {
     'is refused as a file that holds %j',
     async (content) => {
       const file = join(await scratchDirectory(), 'master.key');
-      await writeFile(file, content);
+      await writeFile(file, content, { mode: 0o600 });
       const opening = openMasterKeys({ DATA_DIR: 'unused', MASTER_KEY_FILE: file }, { make: true });
       await expect(opening).rejects.toMatchObject({ code: 'bad_configuration', message: expect.stringContaining(file) });
     },
   );
+
+  it('is refused in a file that everybody may read', async () => {
+    const file = join(await scratchDirectory(), 'master.key');
+    await replaceKeys(file, [old]);
+    await chmod(file, 0o640);
+    expect(await readKeys(file)).toEqual([old]);
+    await chmod(file, 0o644);
+    await expect(readKeys(file)).rejects.toMatchObject({
+      code: 'bad_configuration',
+      message: expect.stringContaining(`chmod 600 ${file}`),
+    });
+  });
 
   it('is replaced as a whole, comments staying', async () => {
     const file = join(await scratchDirectory(), 'master.key');

@@ -1,14 +1,11 @@
 /** Reads AGENT_CREDENTIALS_FILE: tokens for agents that want to know who calls. No word of it is ever quoted. */
-import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { Endpoint } from '../../agents/registration.js';
 import { OrchestratorError } from '../../kernel/errors.js';
 import { parseJson } from '../../kernel/json.js';
+import { readSecret } from '../../kernel/secret-file.system.js';
 import { trustworthyUrl } from '../../kernel/setting.js';
 import { Credentials } from './credentials.client.js';
-
-/** A group may read it: so secrets are mounted into containers. */
-const OTHERS = 0o007;
 
 const Visible = z.string().regex(/^[\x21-\x7e]+$/, 'must be characters without blanks');
 
@@ -43,13 +40,11 @@ export async function readCredentials(file: string | undefined): Promise<Credent
 }
 
 async function read(file: string, wrong: (why: string) => OrchestratorError): Promise<unknown> {
+  const text = await readSecret(file, wrong);
+  if (text === null) throw wrong('there is no such file');
   try {
-    const text = await readFile(file, 'utf8');
-    const { mode } = await stat(file);
-    if ((mode & OTHERS) !== 0) throw wrong(`everybody may read it: chmod 600 ${file}`);
     return parseJson(text);
-  } catch (error) {
-    if (error instanceof OrchestratorError && error.code === 'bad_configuration') throw error;
-    throw wrong(error instanceof OrchestratorError ? 'it is not JSON' : `cannot be read: ${(error as Error).message}`);
+  } catch {
+    throw wrong('it is not JSON');
   }
 }

@@ -183,6 +183,6 @@ describe('the credentials file', () => {
   it('that everybody may read, or that is not there, is refused', async () => {
     const file = await written(of(FETCHED), 0o644);
     await expect(readCredentials(file)).rejects.toThrow(`everybody may read it: chmod 600 ${file}`);
-    await expect(readCredentials(`${file}.none`)).rejects.toThrow(/cannot be read: ENOENT/);
+    await expect(readCredentials(`${file}.none`)).rejects.toThrow(/there is no such file/);
   });
 });
