@@ -17,14 +17,18 @@ const sha256 = (...parts: (Buffer | string)[]) => parts.reduce((h, p) => h.updat
 /** Sequences and follows what is left, then re-derives everything. `open`: how many REQUESTs may be without a RESPONSE. */
 export async function expectSound(db: Database, { open = 0 } = {}): Promise<void> {
   const sequencer = new Sequencer(db);
-  await until('everything has its place', async () => {
-    await sequencer.drain(); // does nothing while a replica has the turn
-    expect(sequencer.status()['last_error']).toBeNull();
-    const [{ n }] = (await db.query<{ n: number }>('SELECT count(*) AS n FROM pending')) as [{ n: number }];
-    return n === 0;
-  });
   await enrol(db, 'tallies');
-  await new FollowWorker(db, new Tallies()).catchUp();
+  const left = async (sql: string) => (await db.query<{ n: number }>(`SELECT ${sql}::int AS n`))[0]!.n;
+  // Either does nothing while a replica has the turn.
+  await until('everything has its place', async () => {
+    await sequencer.drain();
+    expect(sequencer.status()['last_error']).toBeNull();
+    return (await left('(SELECT count(*) FROM pending)')) === 0;
+  });
+  await until('everything is counted', async () => {
+    await new FollowWorker(db, new Tallies()).catchUp();
+    return (await left(`(SELECT size - 1 FROM sequencer) - (SELECT cursor FROM follower WHERE name = 'tallies')`)) === 0;
+  });
 
   const events = await db.query<EventRow>(`SELECT ${EVENT_COLUMNS} FROM event e ORDER BY e.stream, e.seq`);
   expectChains(events);
