@@ -10,7 +10,7 @@ import { type SequencedEvent, sequencedAfter, sequencedOfStream } from './read.p
 
 export const LEASE_LOST = 'the lease was lost or taken; what was under way is repeated';
 
-/** Under pressure: the embedded database has one connection, and nobody shall wait long for it. */
+/** Under pressure the embedded database, which has one connection, is not held for long. Elsewhere large batches are the cheaper ones. */
 const SMALL_BATCH = 50;
 
 export interface RoundResult {
@@ -37,7 +37,7 @@ export class ForwardRound<Message> {
 
   async run(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
     const { bytes, streams, pressed } = this.settings;
-    const batch = pressed() ? Math.min(SMALL_BATCH, this.settings.batch) : this.settings.batch;
+    const batch = this.db.embedded && pressed() ? Math.min(SMALL_BATCH, this.settings.batch) : this.settings.batch;
     const due = await this.dueStrands(lease.cursor);
     const events = await this.affordable(upToErasure(await sequencedAfter(this.db, lease.cursor, batch)), bytes);
     if (due.length === 0 && events.length === 0) return { delivered: 0, cursor: null };
