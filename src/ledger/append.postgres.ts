@@ -3,61 +3,46 @@
  * The statement runs alone, in autocommit, under READ COMMITTED: everything in it is written or nothing.
  */
 
-import { type Column, type Lane, parameters } from './batch.js';
-import { binaryArray, type ElementType } from './binary-array.js';
+import { type Lane, type Rows, rowsOf } from './batch.js';
+import { binaryRows, type ElementType, type RowType } from './binary-array.js';
 import type { Database, Tx } from './database.postgres.js';
 import { insertKeys } from './keys.postgres.js';
 import type { WrappedKey } from './keys.system.js';
 import { insertPayload } from './payload.postgres.js';
 import { emptyStream, type Seal, type StreamState } from './stream.js';
 
-/** What a batch contains. A part without rows still costs its start in the executor, half of what one event costs, so it is left out. */
-interface Parts {
-  readonly opens: boolean;
-  readonly answers: boolean;
-  readonly keys: boolean;
-  readonly names: boolean;
-  /** Data keys of streams that had none. */
-  readonly fresh: boolean;
-}
+/** The rows of a batch, each kind one parameter of a type made by migrations/0013. */
+const TYPES = {
+  heads: ['append_head', ['text', 'bytea', 'bigint', 'bytea']],
+  events: ['append_event', ['text', 'bigint', ...Array<'text'>(11).fill('text'), 'bytea', 'bytea']],
+  payloads: ['append_payload', ['text', 'text', 'bytea', 'text']],
+  opens: ['append_open', ['text', 'text', 'text', 'float8']],
+  uses: ['append_use', ['text', 'text', 'bytea', 'text', 'bytea', 'bytea']],
+  names: ['append_name', ['text', 'text', 'text', 'text']],
+  keys: ['append_key', ['text', 'text', 'text', 'bytea']],
+} as const satisfies Record<keyof Rows, readonly [name: string, columns: readonly ElementType[]]>;
 
-type Columns = readonly (readonly [name: string, type: ElementType])[];
+const EVENT =
+  'stream, seq, event_id, type, time, task, cause, in_reply_to, from_agent, to_agent, capability, status, error_code, record, hash';
 
-const text = (...columns: string[]): Columns => columns.map((column) => [column, 'text'] as const);
-
-/** The parameters: one array a column, in the order of `parameters`. */
-const HEADS: Columns = [...text('stream'), ['base', 'bytea'], ['seq', 'bigint'], ['head', 'bytea']];
-const EVENTS: Columns = [
-  ...text('stream'),
-  ['seq', 'bigint'],
-  ...text('event_id', 'type', 'time', 'task', 'cause', 'in_reply_to', 'from_agent', 'to_agent', 'capability', 'status', 'error_code'),
-  ['record', 'bytea'],
-  ['hash', 'bytea'],
-];
-const PAYLOADS: Columns = [...text('event_id', 'name'), ['bytes', 'bytea'], ...text('key_id')];
-const OPENED: Columns = [...text('id', 'stream', 'owner'), ['secs', 'float8']];
-const KEYS: Columns = [...text('stream', 'scope'), ['key', 'bytea'], ...text('request'), ['salt', 'bytea'], ['body', 'bytea']];
-const NAMES: Columns = text('tenant', 'name', 'stream', 'previous');
-const FRESH: Columns = [...text('key_id', 'stream', 'master'), ['wrapped', 'bytea']];
+/** Parts of the statement that a batch may not need. Without rows they still cost their start in the executor, half of what one event costs. */
+const OPTIONAL = ['opens', 'answers', 'uses', 'names', 'keys'] as const;
+type Parts = Record<(typeof OPTIONAL)[number], boolean>;
 
 /**
  * Three sets of rows may be waited for, always in this order and each sorted in "C": names of sessions, stream heads, idempotency keys. So two
  * batches never wait for each other in a circle. The result says of each stream what became of it; a stream it does not name lost the race.
  */
-function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
+function appendSql({ opens, answers, uses, names, keys }: Parts): string {
   let last = 0;
-  const unnest = (alias: string, columns: Columns, ordinality = '') => {
-    const types = columns.map(([, type]) => `$${++last}::${type}[]`).join(', ');
-    return `unnest(${types})${ordinality && ' WITH ORDINALITY'} AS ${alias}(${columns.map(([name]) => name).join(', ')}${ordinality})`;
-  };
-  const heads = unnest('w', HEADS);
-  const events = unnest('n', EVENTS, ', ord');
-  const payload = insertPayload(unnest('p', PAYLOADS));
-  const open = opens && unnest('o', OPENED);
-  const key = keys && unnest('k', KEYS);
-  const name = names && unnest('n', NAMES);
-  const freshKeys = fresh && insertKeys(unnest('f', FRESH));
-  const columns = EVENTS.map(([column]) => column);
+  const rows = (kind: keyof Rows) => `unnest($${++last}::${TYPES[kind][0]}[])`;
+  const heads = `${rows('heads')} AS w`;
+  const events = `${rows('events')} WITH ORDINALITY AS n(${EVENT}, ord)`;
+  const payload = insertPayload(`${rows('payloads')} AS p`);
+  const open = opens && `${rows('opens')} AS o`;
+  const use = uses && `${rows('uses')} AS k`;
+  const name = names && `${rows('names')} AS n`;
+  const freshKeys = keys && insertKeys(`${rows('keys')} AS f`);
 
   const parts = [
     answers && `new_event AS MATERIALIZED (SELECT * FROM ${events})`,
@@ -67,8 +52,8 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
         SELECT DISTINCT n.stream FROM new_event n
          WHERE n.type = 'contract.response'
            AND (SELECT true FROM event e WHERE e.in_reply_to = n.in_reply_to AND e.type = 'contract.response'))`,
-    key && `claim AS MATERIALIZED (SELECT * FROM ${key})`,
-    keys &&
+    use && `claim AS MATERIALIZED (SELECT * FROM ${use})`,
+    uses &&
       'keyed AS (SELECT DISTINCT k.stream FROM claim k WHERE (SELECT true FROM idempotency i WHERE i.scope = k.scope AND i.key = k.key))',
     name && `name AS MATERIALIZED (SELECT * FROM ${name} ORDER BY tenant COLLATE "C", name COLLATE "C")`,
     // A name is free, or still belongs to the stream that idleness closed. Without the look at that one's row, whose lock waits for an erasure under
@@ -79,7 +64,7 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
         INSERT INTO session AS s (tenant, name, stream, earlier)
         SELECT n.tenant, n.name, n.stream, CASE n.previous WHEN '' THEN '{}'::text[] ELSE ARRAY[n.previous] END FROM name n
          WHERE (n.previous = '' OR (SELECT true FROM session x WHERE x.tenant = n.tenant AND x.name = n.name FOR UPDATE))
-         ${keys ? 'AND n.stream NOT IN (SELECT stream FROM keyed)' : ''}
+         ${uses ? 'AND n.stream NOT IN (SELECT stream FROM keyed)' : ''}
         ON CONFLICT (tenant, name) DO UPDATE SET stream = excluded.stream, earlier = s.earlier || s.stream WHERE s.stream = excluded.earlier[1]
         RETURNING s.stream)`,
     // Compare-and-swap. ON CONFLICT looks at the newest committed row, not at the snapshot; the look at stream_head refuses to create a stream that the
@@ -89,15 +74,15 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
       SELECT w.stream, w.seq, w.head, w.base FROM ${heads}
        WHERE (w.base = '' OR (SELECT true FROM stream_head s WHERE s.stream = w.stream))
          ${answers ? 'AND w.stream NOT IN (SELECT stream FROM answered)' : ''}
-         ${keys ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
+         ${uses ? 'AND w.stream NOT IN (SELECT stream FROM keyed)' : ''}
          ${names ? 'AND (w.stream NOT IN (SELECT stream FROM name) OR w.stream IN (SELECT stream FROM named))' : ''}
        ORDER BY w.stream COLLATE "C"
       ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, head = excluded.head, base = excluded.base WHERE h.head = excluded.base
       RETURNING h.stream)`,
     // ORDER BY: identity values are given after the sort, so id order is seq order inside a stream; the sequencer relies on it.
     `ins AS (
-      INSERT INTO event (${columns.join(', ')})
-      SELECT ${columns.map((column) => `n.${column}`).join(', ')} FROM ${answers ? 'new_event n' : events} JOIN won ON won.stream = n.stream ORDER BY n.ord
+      INSERT INTO event (${EVENT})
+      SELECT ${EVENT.replaceAll(/\w+/g, 'n.$&')} FROM ${answers ? 'new_event n' : events} JOIN won ON won.stream = n.stream ORDER BY n.ord
       RETURNING id, event_id, type, in_reply_to)`,
     payload,
     freshKeys,
@@ -107,7 +92,7 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
         INSERT INTO open_request (id, stream, owner, deadline)
         SELECT o.id, o.stream, o.owner, clock_timestamp() + make_interval(secs => o.secs) FROM ${open} JOIN won ON won.stream = o.stream)`,
     answers && `closed AS (DELETE FROM open_request WHERE id = ANY(ARRAY(SELECT in_reply_to FROM ins WHERE type = 'contract.response')))`,
-    keys &&
+    uses &&
       `used AS (
         INSERT INTO idempotency (scope, key, request, salt, body)
         SELECT k.scope, k.key, k.request, k.salt, k.body FROM claim k JOIN won ON won.stream = k.stream ORDER BY k.scope COLLATE "C", k.key)`,
@@ -115,46 +100,57 @@ function appendSql({ opens, answers, keys, names, fresh }: Parts): string {
   const results = [
     `SELECT stream, 'won' AS verdict FROM won`,
     answers && `SELECT stream, 'answered' FROM answered`,
-    keys && `SELECT stream, 'keyed' FROM keyed`,
+    uses && `SELECT stream, 'keyed' FROM keyed`,
     names && `SELECT n.stream, 'renamed' FROM name n WHERE n.stream NOT IN (SELECT stream FROM named)`,
   ];
   return `WITH ${parts.filter(Boolean).join(',\n')}\n${results.filter(Boolean).join(' UNION ALL ')}`;
 }
 
-const statements = new Map<string, string>();
+/** OIDs of the types, which arrays in binary must name. A restored dump has others: who was refused asks again. */
+export type RowTypes = Readonly<Record<keyof Rows, RowType>>;
 
-function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: unknown[] } {
-  const { events, opened, keys, names, fresh } = parameters(lanes);
-  const has = (columns: Column[]) => columns[0]!.length > 0;
-  const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
-  const parts: Parts = { opens: has(opened), answers, keys: has(keys), names: has(names), fresh: has(fresh) };
-  const name = ['append', ...Object.entries(parts).flatMap(([part, is]) => (is ? [part] : []))].join('_');
-  const text = statements.get(name) ?? appendSql(parts);
-  statements.set(name, text);
-  const values = [
-    ...encode([...HEADS, ...EVENTS, ...PAYLOADS], events),
-    ...(parts.opens ? encode(OPENED, opened) : []),
-    ...(parts.keys ? encode(KEYS, keys) : []),
-    ...(parts.names ? encode(NAMES, names) : []),
-    ...(parts.fresh ? encode(FRESH, fresh) : []),
-  ];
-  return { name, text, values };
+export async function rowTypes(tx: Tx): Promise<RowTypes> {
+  const text = 'SELECT n::regtype::oid AS oid FROM unnest($1::text[]) WITH ORDINALITY AS t(n, i) ORDER BY i';
+  const oids = await tx.named<{ oid: number }>('row_types', text, [Object.values(TYPES).map(([name]) => name)]);
+  const types = Object.entries(TYPES).map(([kind, [, columns]], i) => [kind, { oid: oids[i]!.oid, columns }]);
+  return Object.fromEntries(types) as RowTypes;
 }
 
-const encode = (columns: Columns, values: Column[]) => columns.map(([, type], i) => binaryArray(type, values[i]!));
+/** By their names, which name their parts. */
+const statements = new Map<string, string>();
+
+function statementFor(types: RowTypes, lanes: readonly Lane[]): { name: string; text: string; values: Buffer[] } {
+  const rows = rowsOf(lanes);
+  const has = (kind: keyof Rows) => rows[kind].length > 0;
+  const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
+  const parts: Parts = { opens: has('opens'), answers, uses: has('uses'), names: has('names'), keys: has('keys') };
+  const values = [binaryRows(types.heads, rows.heads), binaryRows(types.events, rows.events), binaryRows(types.payloads, rows.payloads)];
+  let name = 'append';
+  for (const part of OPTIONAL) {
+    if (!parts[part]) continue;
+    name += `_${part}`;
+    if (part !== 'answers') values.push(binaryRows(types[part], rows[part]));
+  }
+  let text = statements.get(name);
+  if (text === undefined) {
+    text = appendSql(parts);
+    statements.set(name, text);
+  }
+  return { name, text, values };
+}
 
 export type Verdict = 'won' | 'lost' | 'answered' | 'keyed' | 'renamed';
 
 const ANSWER_MS = 15_000;
 
 /** One statement for all lanes. Rejects with the database's error: nothing was written, or nothing is known (outcomeOf). */
-export async function appendLanes(db: Database, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
-  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(lanes)), lanes);
+export async function appendLanes(db: Database, types: RowTypes, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
+  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(types, lanes)), lanes);
 }
 
 /** The same while `claimTurn` holds the stream. */
-export async function appendInTurn(tx: Tx, lane: Lane): Promise<Verdict> {
-  const { name, text, values } = statementFor([lane]);
+export async function appendInTurn(tx: Tx, types: RowTypes, lane: Lane): Promise<Verdict> {
+  const { name, text, values } = statementFor(types, [lane]);
   return verdicts(await tx.named<VerdictRow>(name, text, values), [lane]).get(lane.stream)!;
 }
 

@@ -8,7 +8,7 @@
 import pg from 'pg';
 import { OrchestratorError } from '../kernel/errors.js';
 import type { Worker } from '../kernel/worker.js';
-import { lookUp, usedKeys } from './append.postgres.js';
+import { usedKeys } from './append.postgres.js';
 import { fill, type Intent } from './batch.js';
 import { type Database, outcomeOf } from './database.postgres.js';
 import { type AppendResult, type Attempt, Sender, type Waiting, waitersOf, waitFor } from './send.postgres.js';
@@ -20,6 +20,8 @@ const MAX_LOSSES = 5;
 const MAX_WAITING = 20_000;
 const PAUSE_MS = { first: 50, most: 1000 };
 const LOCK_NOT_AVAILABLE = '55P03';
+/** The types of the rows were made anew, by a restored dump; the sender forgot them and asks again. */
+const DATATYPE_MISMATCH = '42804';
 
 export class Appender implements Worker {
   readonly name = 'appender';
@@ -27,6 +29,8 @@ export class Appender implements Worker {
   private running: Promise<void> | null = null;
   private pause = 0;
   private waiting = 0;
+  /** How many waited together for the last batch. */
+  private last = 1;
   private readonly sender: Sender;
   private readonly turns: Turns;
   private readonly counts = { batches: 0, events: 0, lost: 0, most_losses: 0, contended: 0, halved: 0, last_error: null as string | null };
@@ -59,6 +63,7 @@ export class Appender implements Worker {
       this.settled((performance.now() - since) / 1000);
     });
     if (!this.turns.take(waiting)) {
+      this.sender.sealAhead(intent);
       this.queue.push(waiting);
       this.run();
     }
@@ -74,9 +79,11 @@ export class Appender implements Worker {
 
   private async drainQueue(): Promise<void> {
     while (this.queue.length > 0) {
-      // Everybody whose request is read from a socket in this round of the event loop shares the batch.
-      await new Promise(setImmediate);
-      await this.commit(this.nextBatch(), (batch) => this.sender.sendFreely(batch));
+      // As many as last time are there: the database need not wait. Fewer: whoever's request is read in this round of the event loop comes along.
+      await (this.queue.length < this.last ? new Promise(setImmediate) : null);
+      const batch = this.nextBatch();
+      this.last = batch.length;
+      await this.commit(batch, (left) => this.sender.sendFreely(left));
     }
   }
 
@@ -93,7 +100,7 @@ export class Appender implements Worker {
     let left = batch;
     let attempts: Attempt[];
     try {
-      left = await this.withoutKnown(batch);
+      left = await this.sender.withoutKnown(batch);
       attempts = await send(left);
     } catch (error) {
       return this.afterFailure(left, error as Error, send);
@@ -101,41 +108,27 @@ export class Appender implements Worker {
     this.pause = 0;
     const events = attempts.reduce((sum, a) => sum + (a.verdict === 'won' ? a.lane.placed.length : 0), 0);
     if (events > 0) this.counts.batches += 1;
+    // The winners at once and without a promise: what they go on with runs after the next batch is on its way.
     for (const attempt of attempts) {
+      if (this.answer(attempt)) continue;
       await this.settle(attempt, send).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
     }
     if (events > 0) this.appended(events);
   }
 
-  /** Those of a broken connection that did reach the ledger are answered; the others go on. */
-  private async withoutKnown(batch: Waiting[]): Promise<Waiting[]> {
-    const unsure = batch.filter((w) => w.unsure);
-    if (unsure.length === 0) return batch;
-    const found = await lookUp(
-      this.db,
-      unsure.flatMap((w) => w.intent.drafts.map((d) => d.id)),
-    );
-    return batch.filter((waiting) => {
-      const placed = waiting.intent.drafts.flatMap((draft) => {
-        const at = found.get(draft.id);
-        return at ? [{ draft, ...at }] : [];
-      });
-      if (placed.length < waiting.intent.drafts.length) return true;
-      waiting.resolve({ placed });
-      return false;
-    });
+  /** Tells everybody in the lane what became of it, if that is known for good. */
+  private answer({ lane, placed, refused, verdict, fresh }: Attempt): boolean {
+    if (verdict !== 'won' && !(verdict === undefined && fresh)) return false;
+    this.counts.events += lane.placed.length;
+    this.sender.keep(lane);
+    for (const { waiting, events } of placed) waiting.resolve({ placed: events });
+    for (const { waiting, refusal } of refused) waiting.resolve({ refusal });
+    return true;
   }
 
   private async settle(attempt: Attempt, send: Send): Promise<void> {
-    const { lane, placed, refused, verdict } = attempt;
-    if (verdict === 'won' || (verdict === undefined && attempt.fresh)) {
-      this.counts.events += lane.placed.length;
-      this.sender.keep(lane);
-      for (const { waiting, events } of placed) waiting.resolve({ placed: events });
-      for (const { waiting, refusal } of refused) waiting.resolve({ refusal });
-      return;
-    }
-    const waiting = await this.withoutKnown(waitersOf(attempt));
+    const { lane, verdict } = attempt;
+    const waiting = await this.sender.withoutKnown(waitersOf(attempt));
     for (const w of waiting) w.doubted = true;
     if (verdict === undefined) return this.again(waiting); // refused on a cached state: ask a fresh one
     if (verdict === 'renamed') {
@@ -190,8 +183,9 @@ export class Appender implements Worker {
   private async afterFailure(batch: Waiting[], error: Error, send: Send): Promise<void> {
     this.sender.forget(batch);
     this.counts.last_error = error.message;
-    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return this.loseAll(batch);
-    const outcome = outcomeOf(error);
+    const { code } = error as { code?: string };
+    if (code === LOCK_NOT_AVAILABLE) return this.loseAll(batch);
+    const outcome = code === DATATYPE_MISMATCH ? 'transient' : outcomeOf(error);
     if (outcome !== 'final') return this.retryLater(batch, error, outcome === 'unknown');
     if (batch.length === 1) return this.refuse(batch[0]!, error);
     this.counts.halved += 1;
@@ -205,7 +199,7 @@ export class Appender implements Worker {
     const constraint = error instanceof pg.DatabaseError ? error.constraint : undefined;
     waiting.doubted = true;
     if (constraint === 'idempotency_pkey' || constraint === 'event_one_terminal') return this.lose(waiting.intent.stream, [waiting], false);
-    const [left] = await this.withoutKnown([waiting]).catch(() => [waiting]);
+    const [left] = await this.sender.withoutKnown([waiting]).catch(() => [waiting]);
     left?.reject(
       new OrchestratorError('internal', `the ledger refused event ${waiting.intent.drafts[0]?.id}: ${error.message}`, { cause: error }),
     );

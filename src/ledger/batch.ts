@@ -5,7 +5,7 @@
 
 import { OrchestratorError } from '../kernel/errors.js';
 import { type Disclosure, type Draft, stamp } from './record.js';
-import { decide, evolve, type Refusal, type StreamState } from './stream.js';
+import { decide, evolve, type Refusal, type StreamKey, type StreamState } from './stream.js';
 
 /** The caller's name for a session, claimed together with the first event of the stream. */
 export interface Opening {
@@ -136,34 +136,44 @@ function claimsOf({ stream, drafts, key, opening }: Intent): [string, string][] 
   return claims;
 }
 
-/** The values of one array parameter. */
-export type Column = (string | Buffer | number | null | undefined)[];
-
-/** Parameters of the append statement, column by column in the order append.postgres.ts names them. */
-export function parameters(lanes: readonly Lane[]): Record<'events' | 'opened' | 'keys' | 'names' | 'fresh', Column[]> {
-  const [streams, events, payloads, opened, keys, names] = [columns(4), columns(15), columns(4), columns(4), columns(6), columns(4)];
-  const fresh = columns(4);
-  for (const lane of lanes) {
-    const { key: dataKey } = lane.state;
-    push(streams, lane.stream, lane.base, lane.state.seq, lane.state.head);
-    if (dataKey?.fresh) push(fresh, dataKey.id, lane.stream, dataKey.fresh.master, dataKey.fresh.wrapped);
-    for (const { draft, seq, bytes, hash } of lane.placed) {
-      const m = draft.members;
-      const who = [m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code];
-      push(events, lane.stream, seq, draft.id, draft.type, draft.time, ...who, bytes, hash);
-      for (const { name, bytes } of draft.disclosures) push(payloads, draft.id, name, dataKey?.seal(name, bytes) ?? bytes, dataKey?.id);
-    }
-    for (const { drafts, open, key } of lane.intents) {
-      for (const { id } of drafts) if (open && lane.state.open.has(id)) push(opened, id, lane.stream, open.owner, open.seconds);
-      if (key) push(keys, lane.stream, key.scope, key.key, drafts[0]!.id, key.salt, key.body);
-    }
-    if (lane.opening) push(names, lane.opening.tenant, lane.opening.name, lane.stream, lane.opening.after?.stream ?? '');
-  }
-  return { events: [...streams, ...events, ...payloads], opened, keys, names, fresh };
+/** The bytes of a disclosure in the ledger, sealed once for a key, however often it is sent. */
+export function storedBytes(disclosure: Disclosure, key: StreamKey | undefined): Buffer {
+  if (!key) return disclosure.bytes;
+  if (disclosure.stored?.key !== key.id) disclosure.stored = { key: key.id, bytes: key.seal(disclosure.name, disclosure.bytes) };
+  return disclosure.stored.bytes;
 }
 
-const columns = (n: number): Column[] => Array.from({ length: n }, () => []);
+/** One row of a parameter; the type of its columns is told by append.postgres.ts. */
+export type Row = (string | Buffer | number | null | undefined)[];
 
-function push(into: Column[], ...values: Column): void {
-  for (let i = 0; i < values.length; i++) into[i]!.push(values[i]);
+/** The parameters of the append statement: rows of every kind, with the columns of their types (migrations/0013). */
+export interface Rows {
+  readonly heads: Row[];
+  readonly events: Row[];
+  readonly payloads: Row[];
+  readonly opens: Row[];
+  readonly uses: Row[];
+  readonly names: Row[];
+  readonly keys: Row[];
+}
+
+export function rowsOf(lanes: readonly Lane[]): Rows {
+  const rows: Rows = { heads: [], events: [], payloads: [], opens: [], uses: [], names: [], keys: [] };
+  for (const { stream, state, base, placed, intents, opening } of lanes) {
+    const dataKey = state.key;
+    rows.heads.push([stream, base, state.seq, state.head]);
+    if (dataKey?.fresh) rows.keys.push([dataKey.id, stream, dataKey.fresh.master, dataKey.fresh.wrapped]);
+    for (const { draft, seq, bytes, hash } of placed) {
+      const { id, type, time, members: m } = draft;
+      const who = [m.task, m.cause, m.in_reply_to, m.from, m.to, m.capability, m.status, m.error_code] as const;
+      rows.events.push([stream, seq, id, type, time, ...who, bytes, hash]);
+      for (const part of draft.disclosures) rows.payloads.push([id, part.name, storedBytes(part, dataKey), dataKey?.id]);
+    }
+    for (const { drafts, open, key } of intents) {
+      for (const { id } of drafts) if (open && state.open.has(id)) rows.opens.push([id, stream, open.owner, open.seconds]);
+      if (key) rows.uses.push([stream, key.scope, key.key, drafts[0]!.id, key.salt, key.body]);
+    }
+    if (opening) rows.names.push([opening.tenant, opening.name, stream, opening.after?.stream ?? '']);
+  }
+  return rows;
 }

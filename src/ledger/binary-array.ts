@@ -13,25 +13,53 @@ type Element = string | Buffer | number | null | undefined;
 /** One dimension, lower bound 1. text takes strings, bytea Buffers, bigint and float8 numbers; null and undefined are NULL. */
 export function binaryArray(type: ElementType, values: readonly Element[]): Buffer {
   let size = HEADER;
-  let nulls = 0;
-  for (const value of values) {
-    size += 4 + sizeOf(value);
-    if (value === null || value === undefined) nulls = 1;
-  }
+  for (const value of values) size += 4 + roomFor(value);
   const bytes = Buffer.allocUnsafe(size);
-  bytes.writeInt32BE(values.length === 0 ? 0 : 1, 0);
-  bytes.writeInt32BE(nulls, 4);
-  bytes.writeInt32BE(OIDS[type], 8);
-  bytes.writeInt32BE(values.length, 12);
-  bytes.writeInt32BE(1, 16);
-  let at = HEADER;
+  let at = header(bytes, OIDS[type], values.length);
   for (const value of values) at = write(bytes, at, type, value);
-  return values.length === 0 ? bytes.subarray(0, 12) : bytes;
+  return bytes.subarray(0, at);
 }
 
-function sizeOf(value: Element): number {
+/** A composite type of this database. */
+export interface RowType {
+  readonly oid: number;
+  readonly columns: readonly ElementType[];
+}
+
+/** Rows of one type, each with a value for every column, as one array (record_recv). */
+export function binaryRows({ oid, columns }: RowType, rows: readonly (readonly Element[])[]): Buffer {
+  let size = HEADER;
+  for (const row of rows) {
+    size += 8;
+    for (const value of row) size += 8 + roomFor(value);
+  }
+  const bytes = Buffer.allocUnsafe(size);
+  let at = header(bytes, oid, rows.length);
+  for (const row of rows) {
+    const start = at;
+    at = bytes.writeInt32BE(columns.length, start + 4);
+    for (let i = 0; i < columns.length; i++) {
+      at = bytes.writeInt32BE(OIDS[columns[i]!], at);
+      at = write(bytes, at, columns[i]!, row[i]);
+    }
+    bytes.writeInt32BE(at - start - 4, start);
+  }
+  return bytes.subarray(0, at);
+}
+
+function header(bytes: Buffer, oid: number, length: number): number {
+  bytes.writeInt32BE(length === 0 ? 0 : 1, 0);
+  bytes.writeInt32BE(1, 4); // there may be nulls
+  bytes.writeUInt32BE(oid, 8);
+  bytes.writeInt32BE(length, 12);
+  bytes.writeInt32BE(1, 16);
+  return length === 0 ? 12 : HEADER;
+}
+
+/** At most; to count the bytes of a string costs as much as to write it. */
+function roomFor(value: Element): number {
   if (value === null || value === undefined) return 0;
-  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value === 'string') return value.length * 3;
   return typeof value === 'number' ? 8 : value.length;
 }
 

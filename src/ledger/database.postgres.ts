@@ -113,11 +113,10 @@ export class Database implements Tx {
   /** Like `named`, but a connection that does not answer in time is destroyed: the outcome is then unknown. */
   async namedWithin<T = Row>(milliseconds: number, statement: { name: string; text: string; values: unknown[] }): Promise<T[]> {
     const client = await this.pool.connect();
-    const broken = new Error(`the database did not answer within ${milliseconds} ms`);
-    const timer = setTimeout(
-      () => (client as unknown as { connection: { stream: { destroy(e: Error): void } } }).connection.stream.destroy(broken),
-      milliseconds,
-    );
+    const timer = setTimeout(() => {
+      const { stream } = (client as unknown as { connection: { stream: { destroy(e: Error): void } } }).connection;
+      stream.destroy(new Error(`the database did not answer within ${milliseconds} ms`));
+    }, milliseconds);
     try {
       const result = await client.query(statement);
       client.release();

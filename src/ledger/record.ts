@@ -78,6 +78,8 @@ export interface Disclosure {
   readonly name: string;
   readonly bytes: Buffer;
   readonly digest: string;
+  /** How it is stored, by the key with that id: the appender's, who seals while the database is at work on others (batch.ts). */
+  stored?: { readonly key: string; readonly bytes: Buffer };
 }
 
 /** An event whose id, time and salts are chosen, waiting for its place in a stream. Its id survives every retry. */

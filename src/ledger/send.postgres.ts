@@ -5,8 +5,8 @@
  * refusal decided in the same lane. A state leaves the cache while its batch is in flight and comes back only when the batch was won.
  */
 import { LRUCache } from 'lru-cache';
-import { appendInTurn, appendLanes, claimTurn, loadStates, type Verdict } from './append.postgres.js';
-import { type Intent, type Lane, openLane, type Placed, place } from './batch.js';
+import { appendInTurn, appendLanes, claimTurn, loadStates, lookUp, type RowTypes, rowTypes, type Verdict } from './append.postgres.js';
+import { type Intent, type Lane, openLane, type Placed, place, storedBytes } from './batch.js';
 import type { Database, Tx } from './database.postgres.js';
 import { countErasures } from './erase.postgres.js';
 import { emptyStream, type Refusal, type StreamState } from './stream.js';
@@ -59,6 +59,7 @@ const STREAMS_CACHED = 20_000;
 
 export class Sender {
   private readonly states = new LRUCache<string, StreamState>({ max: STREAMS_CACHED });
+  private types: RowTypes | undefined;
 
   constructor(private readonly db: Database) {}
 
@@ -73,6 +74,32 @@ export class Sender {
 
   forget(batch: readonly Waiting[]): void {
     for (const { intent } of batch) this.states.delete(intent.stream);
+    this.types = undefined;
+  }
+
+  /** Seals on arrival what goes on a stream known by then: the database is at work on another batch, and would wait for it in the next. */
+  sealAhead({ stream, drafts }: Intent): void {
+    const key = this.states.get(stream)?.key;
+    if (key) for (const draft of drafts) for (const part of draft.disclosures) storedBytes(part, key);
+  }
+
+  /** Those of a broken connection that did reach the ledger are answered; the others go on. */
+  async withoutKnown(batch: Waiting[]): Promise<Waiting[]> {
+    const unsure = batch.filter((w) => w.unsure);
+    if (unsure.length === 0) return batch;
+    const found = await lookUp(
+      this.db,
+      unsure.flatMap((w) => w.intent.drafts.map((d) => d.id)),
+    );
+    return batch.filter((waiting) => {
+      const placed = waiting.intent.drafts.flatMap((draft) => {
+        const at = found.get(draft.id);
+        return at ? [{ draft, ...at }] : [];
+      });
+      if (placed.length < waiting.intent.drafts.length) return true;
+      waiting.resolve({ placed });
+      return false;
+    });
   }
 
   async sendFreely(batch: readonly Waiting[]): Promise<Attempt[]> {
@@ -89,8 +116,10 @@ export class Sender {
     });
     const writing = attempts.filter((a) => a.lane.placed.length > 0);
     if (writing.length > 0) {
+      this.types ??= await rowTypes(this.db);
       const verdicts = await appendLanes(
         this.db,
+        this.types,
         writing.map((a) => a.lane),
       );
       for (const attempt of writing) attempt.verdict = verdicts.get(attempt.lane.stream);
@@ -105,8 +134,9 @@ export class Sender {
       const state = (await loadStates(tx, [stream])).get(stream)!;
       if (!state.unusable) state.key ??= this.db.keys.create();
       const attempts = assemble(await withoutErased(tx, batch), () => ({ state, fresh: true }));
+      this.types ??= await rowTypes(tx);
       for (const attempt of attempts) {
-        if (attempt.lane.placed.length > 0) attempt.verdict = await appendInTurn(tx, attempt.lane);
+        if (attempt.lane.placed.length > 0) attempt.verdict = await appendInTurn(tx, this.types, attempt.lane);
       }
       return attempts;
     });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Intent, openLane, parameters, place } from '../../src/ledger/batch.js';
+import { type Intent, openLane, place, rowsOf } from '../../src/ledger/batch.js';
 import { type Draft, disclose, type EventType, recordHash } from '../../src/ledger/record.js';
 import { decide, emptyStream, evolve, type StreamState } from '../../src/ledger/stream.js';
 
@@ -130,7 +130,7 @@ describe('whatever callers want', () => {
     );
   });
 
-  it('the parameters of the append statement have one entry per stream, event, payload and open REQUEST', () => {
+  it('the parameters of the append statement have one row per stream, event, payload and open REQUEST', () => {
     const lanes = ['a', 'b'].map((name) => openLane(`default/session/${name}`, emptyStream()));
     const intents: Intent[] = lanes.flatMap((lane) => {
       const first = { ...request(), disclosures: [disclose('AAAAAAAAAAAAAAAAAAAAAA', 'parameters', 1)] };
@@ -141,9 +141,15 @@ describe('whatever callers want', () => {
       ];
     });
     for (const intent of intents) place(lanes.find((l) => l.stream === intent.stream)!, intent);
-    const { events, opened, keys, names, fresh } = parameters(lanes);
-    expect(events.map((column) => column.length)).toEqual([...Array(4).fill(2), ...Array(15).fill(6), ...Array(4).fill(2)]);
-    expect(opened.map((column) => column.length)).toEqual(Array(4).fill(2));
-    expect([keys, names, fresh].flat().every((column) => column.length === 0)).toBe(true);
+    const rows = rowsOf(lanes);
+    expect(Object.fromEntries(Object.entries(rows).map(([kind, { length }]) => [kind, length]))).toEqual({
+      heads: 2,
+      events: 6,
+      payloads: 2,
+      opens: 2,
+      uses: 0,
+      names: 0,
+      keys: 0,
+    });
   });
 });
