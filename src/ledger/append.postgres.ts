@@ -4,7 +4,7 @@
  */
 
 import { type Lane, type Rows, rowsOf } from './batch.js';
-import { binaryRows, type ElementType, type RowType } from './binary-array.js';
+import { binaryRows, type ElementType } from './binary-array.js';
 import type { Database, Tx } from './database.postgres.js';
 import { insertKeys } from './keys.postgres.js';
 import type { WrappedKey } from './keys.system.js';
@@ -106,30 +106,20 @@ function appendSql({ opens, answers, uses, names, keys }: Parts): string {
   return `WITH ${parts.filter(Boolean).join(',\n')}\n${results.filter(Boolean).join(' UNION ALL ')}`;
 }
 
-/** OIDs of the types, which arrays in binary must name. A restored dump has others: who was refused asks again. */
-export type RowTypes = Readonly<Record<keyof Rows, RowType>>;
-
-export async function rowTypes(tx: Tx): Promise<RowTypes> {
-  const text = 'SELECT n::regtype::oid AS oid FROM unnest($1::text[]) WITH ORDINALITY AS t(n, i) ORDER BY i';
-  const oids = await tx.named<{ oid: number }>('row_types', text, [Object.values(TYPES).map(([name]) => name)]);
-  const types = Object.entries(TYPES).map(([kind, [, columns]], i) => [kind, { oid: oids[i]!.oid, columns }]);
-  return Object.fromEntries(types) as RowTypes;
-}
-
 /** By their names, which name their parts. */
 const statements = new Map<string, string>();
 
-function statementFor(types: RowTypes, lanes: readonly Lane[]): { name: string; text: string; values: Buffer[] } {
+function statementFor(lanes: readonly Lane[]): { name: string; text: string; values: Buffer[] } {
   const rows = rowsOf(lanes);
   const has = (kind: keyof Rows) => rows[kind].length > 0;
   const answers = lanes.some((lane) => lane.placed.some(({ draft }) => draft.type === 'contract.response'));
   const parts: Parts = { opens: has('opens'), answers, uses: has('uses'), names: has('names'), keys: has('keys') };
-  const values = [binaryRows(types.heads, rows.heads), binaryRows(types.events, rows.events), binaryRows(types.payloads, rows.payloads)];
+  const values = [binary('heads', rows), binary('events', rows), binary('payloads', rows)];
   let name = 'append';
   for (const part of OPTIONAL) {
     if (!parts[part]) continue;
     name += `_${part}`;
-    if (part !== 'answers') values.push(binaryRows(types[part], rows[part]));
+    if (part !== 'answers') values.push(binary(part, rows));
   }
   let text = statements.get(name);
   if (text === undefined) {
@@ -139,18 +129,20 @@ function statementFor(types: RowTypes, lanes: readonly Lane[]): { name: string; 
   return { name, text, values };
 }
 
+const binary = (kind: keyof Rows, rows: Rows) => binaryRows(TYPES[kind][1], rows[kind]);
+
 export type Verdict = 'won' | 'lost' | 'answered' | 'keyed' | 'renamed';
 
 const ANSWER_MS = 15_000;
 
 /** One statement for all lanes. Rejects with the database's error: nothing was written, or nothing is known (outcomeOf). */
-export async function appendLanes(db: Database, types: RowTypes, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
-  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(types, lanes)), lanes);
+export async function appendLanes(db: Database, lanes: readonly Lane[]): Promise<Map<string, Verdict>> {
+  return verdicts(await db.namedWithin<VerdictRow>(ANSWER_MS, statementFor(lanes)), lanes);
 }
 
 /** The same while `claimTurn` holds the stream. */
-export async function appendInTurn(tx: Tx, types: RowTypes, lane: Lane): Promise<Verdict> {
-  const { name, text, values } = statementFor(types, [lane]);
+export async function appendInTurn(tx: Tx, lane: Lane): Promise<Verdict> {
+  const { name, text, values } = statementFor([lane]);
   return verdicts(await tx.named<VerdictRow>(name, text, values), [lane]).get(lane.stream)!;
 }
 

@@ -20,8 +20,6 @@ const MAX_LOSSES = 5;
 const MAX_WAITING = 20_000;
 const PAUSE_MS = { first: 50, most: 1000 };
 const LOCK_NOT_AVAILABLE = '55P03';
-/** The types of the rows were made anew, by a restored dump; the sender forgot them and asks again. */
-const DATATYPE_MISMATCH = '42804';
 
 export class Appender implements Worker {
   readonly name = 'appender';
@@ -183,9 +181,8 @@ export class Appender implements Worker {
   private async afterFailure(batch: Waiting[], error: Error, send: Send): Promise<void> {
     this.sender.forget(batch);
     this.counts.last_error = error.message;
-    const { code } = error as { code?: string };
-    if (code === LOCK_NOT_AVAILABLE) return this.loseAll(batch);
-    const outcome = code === DATATYPE_MISMATCH ? 'transient' : outcomeOf(error);
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return this.loseAll(batch);
+    const outcome = outcomeOf(error);
     if (outcome !== 'final') return this.retryLater(batch, error, outcome === 'unknown');
     if (batch.length === 1) return this.refuse(batch[0]!, error);
     this.counts.halved += 1;

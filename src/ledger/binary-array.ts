@@ -20,21 +20,18 @@ export function binaryArray(type: ElementType, values: readonly Element[]): Buff
   return bytes.subarray(0, at);
 }
 
-/** A composite type of this database. */
-export interface RowType {
-  readonly oid: number;
-  readonly columns: readonly ElementType[];
-}
+/** A composite type has another OID in every database; since PostgreSQL 14 array_recv compares only those of built-in types. */
+const COMPOSITE = 0;
 
-/** Rows of one type, each with a value for every column, as one array (record_recv). */
-export function binaryRows({ oid, columns }: RowType, rows: readonly (readonly Element[])[]): Buffer {
+/** Rows of a composite type with these columns, each with a value for every one of them, as one array (record_recv). */
+export function binaryRows(columns: readonly ElementType[], rows: readonly (readonly Element[])[]): Buffer {
   let size = HEADER;
   for (const row of rows) {
     size += 8;
     for (const value of row) size += 8 + roomFor(value);
   }
   const bytes = Buffer.allocUnsafe(size);
-  let at = header(bytes, oid, rows.length);
+  let at = header(bytes, COMPOSITE, rows.length);
   for (const row of rows) {
     const start = at;
     at = bytes.writeInt32BE(columns.length, start + 4);
@@ -50,7 +47,7 @@ export function binaryRows({ oid, columns }: RowType, rows: readonly (readonly E
 function header(bytes: Buffer, oid: number, length: number): number {
   bytes.writeInt32BE(length === 0 ? 0 : 1, 0);
   bytes.writeInt32BE(1, 4); // there may be nulls
-  bytes.writeUInt32BE(oid, 8);
+  bytes.writeInt32BE(oid, 8);
   bytes.writeInt32BE(length, 12);
   bytes.writeInt32BE(1, 16);
   return length === 0 ? 12 : HEADER;

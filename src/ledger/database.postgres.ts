@@ -122,7 +122,9 @@ export class Database implements Tx {
       client.release();
       return result.rows as T[];
     } catch (error) {
-      client.release(error instanceof pg.DatabaseError ? undefined : (error as Error));
+      // An internal error may be the statement's own, whose types a restored dump has made anew: another connection prepares it again.
+      const stays = error instanceof pg.DatabaseError && !error.code?.startsWith('XX');
+      client.release(stays ? undefined : (error as Error));
       throw error;
     } finally {
       clearTimeout(timer);

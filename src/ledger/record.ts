@@ -122,8 +122,10 @@ export function recordHash(bytes: Buffer): Buffer {
   const leaf = Buffer.allocUnsafe(bytes.length + 1);
   leaf[0] = 0;
   bytes.copy(leaf, 1);
-  return hash('sha256', leaf, 'buffer');
+  return leafHash(leaf);
 }
+
+const leafHash = (leaf: Buffer): Buffer => hash('sha256', leaf, 'buffer');
 
 /** Puts a draft into its place: from here on its bytes are final. */
 export function stamp(draft: Draft, place: Place): Stamped {
@@ -145,7 +147,9 @@ export function stamp(draft: Draft, place: Place): Stamped {
     envelope['_sd_alg'] = 'sha-256';
     envelope['_sd'] = draft.disclosures.map((d) => d.digest).sort();
   }
-  const bytes = Buffer.from(canonicalJson(envelope), 'utf8');
+  // The leaf around the record is made with it, so that neither is copied to be hashed.
+  const leaf = Buffer.from(`\0${canonicalJson(envelope)}`, 'utf8');
+  const bytes = leaf.subarray(1);
   if (bytes.length > MAX_RECORD_BYTES || draft.disclosures.length > MAX_DISCLOSURES) {
     throw new OrchestratorError(
       'payload_too_large',
@@ -153,5 +157,5 @@ export function stamp(draft: Draft, place: Place): Stamped {
         `at most ${MAX_RECORD_BYTES} bytes and ${MAX_DISCLOSURES} disclosures can be recorded`,
     );
   }
-  return { bytes, hash: recordHash(bytes) };
+  return { bytes, hash: leafHash(leaf) };
 }

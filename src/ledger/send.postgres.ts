@@ -5,7 +5,7 @@
  * refusal decided in the same lane. A state leaves the cache while its batch is in flight and comes back only when the batch was won.
  */
 import { LRUCache } from 'lru-cache';
-import { appendInTurn, appendLanes, claimTurn, loadStates, lookUp, type RowTypes, rowTypes, type Verdict } from './append.postgres.js';
+import { appendInTurn, appendLanes, claimTurn, loadStates, lookUp, type Verdict } from './append.postgres.js';
 import { type Intent, type Lane, openLane, type Placed, place, storedBytes } from './batch.js';
 import type { Database, Tx } from './database.postgres.js';
 import { countErasures } from './erase.postgres.js';
@@ -59,7 +59,6 @@ const STREAMS_CACHED = 20_000;
 
 export class Sender {
   private readonly states = new LRUCache<string, StreamState>({ max: STREAMS_CACHED });
-  private types: RowTypes | undefined;
 
   constructor(private readonly db: Database) {}
 
@@ -74,7 +73,6 @@ export class Sender {
 
   forget(batch: readonly Waiting[]): void {
     for (const { intent } of batch) this.states.delete(intent.stream);
-    this.types = undefined;
   }
 
   /** Seals on arrival what goes on a stream known by then: the database is at work on another batch, and would wait for it in the next. */
@@ -116,10 +114,8 @@ export class Sender {
     });
     const writing = attempts.filter((a) => a.lane.placed.length > 0);
     if (writing.length > 0) {
-      this.types ??= await rowTypes(this.db);
       const verdicts = await appendLanes(
         this.db,
-        this.types,
         writing.map((a) => a.lane),
       );
       for (const attempt of writing) attempt.verdict = verdicts.get(attempt.lane.stream);
@@ -134,9 +130,8 @@ export class Sender {
       const state = (await loadStates(tx, [stream])).get(stream)!;
       if (!state.unusable) state.key ??= this.db.keys.create();
       const attempts = assemble(await withoutErased(tx, batch), () => ({ state, fresh: true }));
-      this.types ??= await rowTypes(tx);
       for (const attempt of attempts) {
-        if (attempt.lane.placed.length > 0) attempt.verdict = await appendInTurn(tx, this.types, attempt.lane);
+        if (attempt.lane.placed.length > 0) attempt.verdict = await appendInTurn(tx, attempt.lane);
       }
       return attempts;
     });

@@ -208,4 +208,33 @@ describeEachDatabase('the appender', (open) => {
     for (let i = 0; i < 3; i++) expect(codes([await runContract(appender, stream)])).toEqual(['appended']);
     await expectSound(db);
   });
+
+  it('goes on when a restored dump has made the types of its parameters anew under prepared statements', async () => {
+    await appender.append(contractIntent(newStream()));
+    const [made] = await db.query<{ sql: string }>(
+      `SELECT 'CREATE TYPE append_head AS (' || string_agg(format('%I %s', attname, format_type(atttypid, NULL)), ', ' ORDER BY attnum) || ')' AS sql
+         FROM pg_attribute WHERE attrelid = 'append_head'::regclass`,
+    );
+    await db.query(`DROP TYPE append_head; ${made!.sql}`);
+    const results = await Promise.all(Array.from({ length: 10 }, () => appender.append(contractIntent(newStream()))));
+    expect(codes(results)).toEqual(Array(10).fill('appended'));
+    expect(appender.status()).toMatchObject({ halved: 1 });
+    await expectSound(db);
+  });
+
+  it('seals what goes on a known stream when it arrives, and with another key again', async () => {
+    const stream = newStream();
+    await appender.append(contractIntent(stream));
+    const draft = newDraft('contract.request', { status: 'pending', task: 'a' }, { parameters: { city: 'Oslo' } });
+    const sent = appender.append(requestIntent(stream, draft));
+    const [{ stored }] = draft.disclosures as [{ stored?: { key: string; bytes: Buffer } }];
+    expect(stored).toBeDefined();
+    await sent;
+    const rows = await db.query<{ key_id: string; bytes: Buffer }>(
+      'SELECT p.key_id, p.bytes FROM payload p JOIN event e ON e.id = p.event WHERE e.event_id = $1',
+      [draft.id],
+    );
+    expect(rows).toEqual([{ key_id: stored!.key, bytes: stored!.bytes }]);
+    await expectSound(db, { open: 1 });
+  });
 });

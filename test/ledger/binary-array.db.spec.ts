@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { binaryArray } from '../../src/ledger/binary-array.js';
+import { binaryArray, binaryRows } from '../../src/ledger/binary-array.js';
 import { describeEachDatabase } from '../support/databases.js';
 
 const orNull = <T>(one: fc.Arbitrary<T>) => fc.array(fc.option(one), { maxLength: 20 });
@@ -20,6 +20,23 @@ describeEachDatabase('an array in binary', (open) => {
             [binaryArray('text', texts), binaryArray('bytea', buffers), binaryArray('bigint', integers), binaryArray('float8', floats)],
           );
           expect(row).toEqual({ texts, buffers, integers: integers.map((n) => (n === null ? null : String(n))), floats });
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of rows arrives as it was sent', async () => {
+    const { db } = await open();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.option(text), fc.option(text), fc.option(text), fc.option(fc.double({ noNaN: true }))), { maxLength: 20 }),
+        async (rows) => {
+          const found = await db.query(
+            'SELECT id, stream, owner, secs FROM unnest($1::append_open[]) WITH ORDINALITY ORDER BY ordinality',
+            [binaryRows(['text', 'text', 'text', 'float8'], rows)],
+          );
+          expect(found.map(Object.values)).toEqual(rows);
         },
       ),
       { numRuns: 60 },
