@@ -128,7 +128,7 @@ export class AppModule {
       imports: [
         CqrsModule.forRoot(),
         KernelModule.with(log, metrics),
-        LedgerModule.on(ledger.db, owner, config.IDEMPOTENCY_HOURS),
+        LedgerModule.on(ledger.db, owner, { idempotencyHours: config.IDEMPOTENCY_HOURS, tree: config.CHECKPOINT_INTERVAL_MS > 0 }),
         CheckpointModule.with(config),
         AnchorsModule.with(config),
         AgentRegistryModule.with(config, log),

@@ -27,11 +27,12 @@ export class Forwarding implements IEventHandler<LedgerAdvanced> {
 
 @Module({})
 export class LedgerModule {
-  static on(db: Database, owner: string, idempotencyHours: number): DynamicModule {
+  /** `tree`: the Merkle tree grows over what is sequenced. */
+  static on(db: Database, owner: string, { idempotencyHours, tree }: { idempotencyHours: number; tree: boolean }): DynamicModule {
     const sequencer = {
       provide: Sequencer,
       inject: [EventBus],
-      useFactory: (events: EventBus) => new Sequencer(db, () => db.embedded && events.publish(new LedgerAdvanced())),
+      useFactory: (events: EventBus) => new Sequencer(db, () => db.embedded && events.publish(new LedgerAdvanced()), { tree }),
     };
     const appender = { provide: Appender, inject: [Sequencer, Metrics], useFactory: appenderOf(db) };
     const instance = { provide: Instance, useFactory: () => new Instance(db, owner) };

@@ -40,13 +40,15 @@ export interface Sequenced {
   readonly n: number;
   /** Highest event id sequenced, null if none. */
   readonly last: number | null;
+  /** How many events have their place now; null: nothing was sequenced. */
+  readonly size: number | null;
 }
 
 /** Gives up to `limit` pending events above row id `above` their place. */
 export async function sequence(db: Database, above: number, limit: number): Promise<Sequenced> {
   const [name, text] = db.embedded ? ['sequence', SEQUENCE] : ['sequence_and_notify', SEQUENCE_AND_NOTIFY];
-  const [row] = await db.named<{ turn: number; n: number; last: number | null }>(name!, text!, [above, limit]);
-  return { turn: row!.turn === 1, n: row!.n, last: row!.last };
+  const [row] = await db.named<Omit<Sequenced, 'turn'> & { turn: number }>(name!, text!, [above, limit]);
+  return { ...row!, turn: row!.turn === 1 };
 }
 
 /** The next idx: all below it have their place. */

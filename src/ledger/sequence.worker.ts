@@ -1,6 +1,6 @@
 /**
- * The sequencer: turns "committed" into "has its place in the global order". Every replica runs one; the row lock lets one of them at a
- * time do the work. Kicked after each batch of its own process; polls for the batches of others.
+ * The sequencer: turns "committed" into "has its place in the global order", and grows the tree over it. Every replica runs one; the row
+ * lock lets one of them at a time do the work. Kicked after each batch of its own process; polls for the batches of others.
  *
  * A poll reads `pending` only above a low-water id, the highest id sequenced ten seconds ago, so that it never walks over the dead rows
  * of a busy table; an event that took longer than that to commit is found by the full scan, made at take-over and once a minute.
@@ -9,12 +9,20 @@ import { Rounds } from '../kernel/rounds.system.js';
 import type { Worker } from '../kernel/worker.js';
 import type { Database } from './database.postgres.js';
 import { sequence } from './sequence.postgres.js';
+import { TILE_WIDTH } from './tiles.js';
+import { growTree } from './tree.postgres.js';
 
 const LATE_MS = 10_000;
 const SCAN_MS = 60_000;
 const BATCH = 2000;
 /** With rest after each round: a ledger that is written to is sequenced some twenty times a second, not once per batch. */
 const PACE = { pollMs: 100, restMs: 50 };
+
+export interface SequencerOptions {
+  /** Whether the Merkle tree grows with the order: a row for every full tile. */
+  readonly tree?: boolean;
+  readonly pace?: { readonly pollMs: number; readonly restMs: number };
+}
 
 export class Sequencer implements Worker {
   readonly name = 'sequencer';
@@ -31,9 +39,9 @@ export class Sequencer implements Worker {
     private readonly db: Database,
     /** Called after every round that sequenced something. */
     private readonly sequenced: () => unknown = () => undefined,
-    pace = PACE,
+    private readonly options: SequencerOptions = {},
   ) {
-    this.rounds = new Rounds(() => this.sequenceAll(), pace);
+    this.rounds = new Rounds(() => this.sequenceAll(), options.pace ?? PACE);
   }
 
   start(): void {
@@ -54,7 +62,7 @@ export class Sequencer implements Worker {
     while (this.marks.length > 0 && this.marks[0]!.at < now - LATE_MS) this.lowWater = Math.max(this.lowWater, this.marks.shift()!.id);
     // Taking over: somebody else sequenced lately, and what he left behind may lie below our mark.
     const scan = now - this.ledAt > LATE_MS || now - this.scannedAt > SCAN_MS;
-    const { turn, n, last } = await sequence(this.db, scan ? 0 : this.lowWater, BATCH);
+    const { turn, n, last, size } = await sequence(this.db, scan ? 0 : this.lowWater, BATCH);
     if (turn && scan && n < BATCH) this.scannedAt = now;
     this.leading = turn;
     if (turn) this.ledAt = now;
@@ -63,7 +71,14 @@ export class Sequencer implements Worker {
     this.counts.sequenced += n;
     this.counts.rounds += 1;
     this.sequenced();
+    await this.growTree(size!, n);
     return n;
+  }
+
+  /** Outside the statement, which would hash under the lock everybody waits for. What a crash leaves out is added with the next tile, or by who signs. */
+  private async growTree(size: number, added: number): Promise<void> {
+    const filled = Math.floor(size / TILE_WIDTH) > Math.floor((size - added) / TILE_WIDTH);
+    if (this.options.tree && filled) await growTree(this.db, size);
   }
 
   /** With what this process appended last. */

@@ -12,7 +12,7 @@ import type { CheckpointDirectory, KeptCheckpoint } from './checkpoint-dir.syste
 import type { Tx } from './database.postgres.js';
 import { type LogEpochs, type LogNames, type Refused, refuse } from './log-epoch.postgres.js';
 import { formatVerifierKey, type SignerKey, verifierOf } from './note.js';
-import { rootAfter, TreeGrower } from './tree.postgres.js';
+import { growTree, rootAfter } from './tree.postgres.js';
 
 export interface Signed {
   /** null: there are no events, and so no log. */
@@ -26,7 +26,6 @@ export interface Signed {
 }
 
 export class CheckpointSigner {
-  private readonly grower: TreeGrower;
   /** Whether the database has been held against what is outside, which the first round does even if there is nothing to sign. */
   private compared = false;
   /** Verifier keys that are on record. */
@@ -37,21 +36,10 @@ export class CheckpointSigner {
     private readonly epochs: LogEpochs,
     private readonly keys: LogNames['keys'],
     private readonly directory: CheckpointDirectory | null,
-  ) {
-    this.grower = new TreeGrower(db);
-  }
+  ) {}
 
   /** Signs if there is something new and the last checkpoint is older than `intervalMs`. null: the log is only just being begun, look again. */
   async sign(intervalMs: number): Promise<Signed | Refused | null> {
-    try {
-      return await this.round(intervalMs);
-    } catch (error) {
-      this.grower.forget();
-      throw error;
-    }
-  }
-
-  private async round(intervalMs: number): Promise<Signed | Refused | null> {
     let state = await logState(this.db);
     if (state.end === 0 && !state.log) return { origin: null, size: 0, now: false, wait: 0 };
     const log = await this.epochs.inForce(state.log);
@@ -83,7 +71,7 @@ export class CheckpointSigner {
     const to = BigInt(end);
     if (outside && outside.size > to) return refuse(setBack(outside, end));
     if (size > end) return refuse(damaged(origin, size, `there are only ${end} leaves`));
-    await this.grower.grow(end);
+    await growTree(this.db, end); // what the sequencer has left out
     const root = await rootAfter(this.db, { from: BigInt(size), fromRoot: last, to });
     if (root === null) return refuse(damaged(origin, size, 'its leaves hash to another root'));
     if (outside === null || (outside.size === BigInt(size) && last?.equals(outside.root))) return root;

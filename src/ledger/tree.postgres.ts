@@ -49,45 +49,34 @@ export async function rootAfter(
   return from === 0n || verifyConsistency({ from, to, fromRoot: fromRoot!, toRoot: toRoot!, path }) ? toRoot! : null;
 }
 
-/** Works out what is missing of the levels above the leaves. Whoever does it comes to the same hashes, so nobody has to wait for anybody. */
-export class TreeGrower {
-  /** Nodes that are known to be there, by level. */
-  private readonly grown: number[] = [];
-
-  constructor(private readonly db: Tx) {}
-
-  /** Up to the tree of `size`, whose leaves must be there. */
-  async grow(size: number): Promise<void> {
-    for (let level = 1, whole = Math.floor(size / TILE_WIDTH); whole > 0; level++, whole = Math.floor(whole / TILE_WIDTH)) {
-      this.grown[level] ??= await this.count(level);
-      while (this.grown[level]! < whole)
-        this.grown[level] = await this.add(level, this.grown[level]!, Math.min(whole, this.grown[level]! + AT_ONCE));
-    }
+/**
+ * Works out what is missing of the levels above the leaves, up to the tree of `size`, whose leaves must be there. Whoever does it comes to the
+ * same hashes, so nobody has to wait for anybody; what is there is looked up each time, since a database may have been set back.
+ */
+export async function growTree(tx: Tx, size: number): Promise<void> {
+  for (let level = 1, whole = Math.floor(size / TILE_WIDTH); whole > 0; level++, whole = Math.floor(whole / TILE_WIDTH)) {
+    let grown = await countNodes(tx, level);
+    while (grown < whole) grown = await addNodes(tx, level, grown, Math.min(whole, grown + AT_ONCE));
   }
+}
 
-  /** Forgets what it knows: the database may be another one than it was. */
-  forget(): void {
-    this.grown.length = 0;
-  }
+async function countNodes(tx: Tx, level: number): Promise<number> {
+  const [row] = await tx.named<{ n: number }>('count_nodes', 'SELECT coalesce(max(n) + 1, 0) AS n FROM tree_node WHERE level = $1', [
+    level,
+  ]);
+  return row!.n;
+}
 
-  private async count(level: number): Promise<number> {
-    const [row] = await this.db.named<{ n: number }>('count_nodes', 'SELECT coalesce(max(n) + 1, 0) AS n FROM tree_node WHERE level = $1', [
-      level,
-    ]);
-    return row!.n;
-  }
-
-  private async add(level: number, from: number, to: number): Promise<number> {
-    const places = Array.from({ length: to - from }, (_, i) => from + i);
-    const tiles = await readTiles(
-      this.db,
-      places.map((n) => ({ level: level - 1, index: BigInt(n), width: TILE_WIDTH })),
-    );
-    await this.db.named(
-      'grow_tree',
-      'INSERT INTO tree_node (level, n, hash) SELECT $1, t.n, t.hash FROM unnest($2::bigint[], $3::bytea[]) AS t(n, hash) ON CONFLICT DO NOTHING',
-      [level, binaryArray('bigint', places), binaryArray('bytea', tiles.map(subtreeHash))],
-    );
-    return to;
-  }
+async function addNodes(tx: Tx, level: number, from: number, to: number): Promise<number> {
+  const places = Array.from({ length: to - from }, (_, i) => from + i);
+  const tiles = await readTiles(
+    tx,
+    places.map((n) => ({ level: level - 1, index: BigInt(n), width: TILE_WIDTH })),
+  );
+  await tx.named(
+    'grow_tree',
+    'INSERT INTO tree_node (level, n, hash) SELECT $1, t.n, t.hash FROM unnest($2::bigint[], $3::bytea[]) AS t(n, hash) ON CONFLICT DO NOTHING',
+    [level, binaryArray('bigint', places), binaryArray('bytea', tiles.map(subtreeHash))],
+  );
+  return to;
 }

@@ -227,7 +227,7 @@ describeEachDatabase('the appender', (open) => {
     await appender.append(contractIntent(stream));
     const draft = newDraft('contract.request', { status: 'pending', task: 'a' }, { parameters: { city: 'Oslo' } });
     const sent = appender.append(requestIntent(stream, draft));
-    const [{ stored }] = draft.disclosures as [{ stored?: { key: string; bytes: Buffer } }];
+    const { stored } = draft.disclosures[0]!;
     expect(stored).toBeDefined();
     await sent;
     const rows = await db.query<{ key_id: string; bytes: Buffer }>(

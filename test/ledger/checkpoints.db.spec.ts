@@ -314,7 +314,7 @@ describeOnServer('checkpoints of several replicas', () => {
     try {
       const [a, b, reader] = [await database.another(), await database.another(), await database.another()];
       const kept = await directory();
-      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pollMs: 5, restMs: 0 }));
+      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pace: { pollMs: 5, restMs: 0 } }));
       for (const sequencer of sequencers) sequencer.start();
       let writing = true;
       const signing = [a, b].map(async (db) => {

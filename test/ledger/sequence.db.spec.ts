@@ -2,6 +2,8 @@ import { Appender } from '../../src/ledger/append.worker.js';
 import { sequencedAfter } from '../../src/ledger/read.postgres.js';
 import { ledgerSize } from '../../src/ledger/sequence.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
+import { nodeHash, subtreeHash } from '../../src/ledger/tree.js';
+import { hashesOf } from '../../src/ledger/tree.postgres.js';
 import { describeEachDatabase, describeOnServer, openServerDatabase } from '../support/databases.js';
 import { contractIntent, newStream, runContract } from '../support/intents.js';
 import { slowAppend } from '../support/slow-append.js';
@@ -42,6 +44,31 @@ describeEachDatabase('the sequencer', (open) => {
     expect(sequencer.status()).toMatchObject({ sequenced: 2200, rounds: 2 });
     await expectSound(db);
   });
+
+  it('grows the tree by every tile it fills, and by those another left out', async () => {
+    const { db } = await open();
+    const appender = new Appender(db);
+    const append = (contracts: number) =>
+      Promise.all(Array.from({ length: contracts }, () => appender.append(contractIntent(newStream()))));
+    const nodes = async () => (await db.query<{ n: number }>('SELECT n FROM tree_node WHERE level = 1 ORDER BY n')).map(({ n }) => n);
+    const sequencer = new Sequencer(db, undefined, { tree: true });
+    await append(127);
+    await sequencer.drain();
+    expect(await nodes()).toEqual([]);
+    await append(1);
+    await sequencer.drain();
+    expect(await nodes()).toEqual([0]);
+    await append(130);
+    await new Sequencer(db).drain(); // as one that was killed before it came to the tree
+    expect(await nodes()).toEqual([0]);
+    await append(126);
+    await sequencer.drain();
+    expect(await nodes()).toEqual([0, 1, 2]);
+    const leaves = await db.query<{ hash: Buffer }>('SELECT hash FROM leaf ORDER BY idx');
+    const hashed = (from: number, to: number) => subtreeHash(Buffer.concat(leaves.slice(from, to).map(({ hash }) => hash)));
+    const [root] = await hashesOf(db, [{ start: 0n, end: 768n }], 768n);
+    expect(root).toEqual(nodeHash(hashed(0, 512), hashed(512, 768)));
+  });
 });
 
 describeOnServer('the sequenced ledger under slow, rolled-back and concurrent transactions', () => {
@@ -49,7 +76,7 @@ describeOnServer('the sequenced ledger under slow, rolled-back and concurrent tr
     const database = await openServerDatabase();
     try {
       const [a, b, reader] = [await database.another(), await database.another(), await database.another()];
-      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pollMs: 5, restMs: 0 }));
+      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pace: { pollMs: 5, restMs: 0 } }));
       for (const sequencer of sequencers) sequencer.start();
       const seen: number[] = [];
       const ids: string[] = [];
