@@ -69,6 +69,7 @@ export const built = (root, path) => import(pathToFileURL(resolve(root, 'dist', 
 
 /** A ledger in this process: `kind` postgres or embedded. */
 export async function openLedger(options, kind) {
+  if (kind !== 'postgres' && kind !== 'embedded') throw new Error(`there is no database ${kind}, only postgres and embedded`);
   const { openLedger } = await built(options.root, 'ledger/open.postgres.js');
   const database = kind === 'postgres' ? await freshDatabase(options) : undefined;
   const settings = { DATABASE_URL: database?.url, DATABASE_POOL: 10, DATA_DIR: database ? '' : join(await temporaryDirectory(), 'ledger') };
