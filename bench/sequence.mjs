@@ -25,7 +25,7 @@ async function drainBacklog(db, sequence) {
 /** With the sequencer at work as in a running server; its lag is what the leaves say: sequenced_at against the time of the record. */
 async function live({ db, database }, tools, Sequencer) {
   const [{ size }] = await db.query('SELECT size FROM sequencer');
-  const sequencer = new Sequencer(db);
+  const sequencer = new Sequencer(db, undefined, { tree: true });
   const appender = new tools.Appender(db, () => sequencer.kick());
   sequencer.start();
   const result = await appends(appender, tools, { writers: 64, milliseconds: options.seconds * 1000, database });

@@ -27,8 +27,6 @@ export class Appender implements Worker {
   private running: Promise<void> | null = null;
   private pause = 0;
   private waiting = 0;
-  /** How many waited together for the last batch. */
-  private last = 1;
   private readonly sender: Sender;
   private readonly turns: Turns;
   private readonly counts = { batches: 0, events: 0, lost: 0, most_losses: 0, contended: 0, halved: 0, last_error: null as string | null };
@@ -76,11 +74,11 @@ export class Appender implements Worker {
   }
 
   private async drainQueue(): Promise<void> {
-    while (this.queue.length > 0) {
-      // As many as last time are there: the database need not wait. Fewer: whoever's request is read in this round of the event loop comes along.
-      await (this.queue.length < this.last ? new Promise(setImmediate) : null);
+    for (let last = Number.POSITIVE_INFINITY; this.queue.length > 0; ) {
+      // Everybody whose request is read from a socket in this round of the event loop shares the batch; after one as large as the last nobody waits for him.
+      if (this.queue.length < last) await new Promise(setImmediate);
       const batch = this.nextBatch();
-      this.last = batch.length;
+      last = batch.length;
       await this.commit(batch, (left) => this.sender.sendFreely(left));
     }
   }
@@ -106,12 +104,12 @@ export class Appender implements Worker {
     this.pause = 0;
     const events = attempts.reduce((sum, a) => sum + (a.verdict === 'won' ? a.lane.placed.length : 0), 0);
     if (events > 0) this.counts.batches += 1;
-    // The winners at once and without a promise: what they go on with runs after the next batch is on its way.
-    for (const attempt of attempts) {
-      if (this.answer(attempt)) continue;
+    // The winners at once: settling the others may take as long as another batch.
+    const open = attempts.filter((attempt) => !this.answer(attempt));
+    if (events > 0) this.appended(events);
+    for (const attempt of open) {
       await this.settle(attempt, send).catch((error: Error) => this.retryLater(waitersOf(attempt), error, false));
     }
-    if (events > 0) this.appended(events);
   }
 
   /** Tells everybody in the lane what became of it, if that is known for good. */

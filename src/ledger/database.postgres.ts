@@ -122,9 +122,7 @@ export class Database implements Tx {
       client.release();
       return result.rows as T[];
     } catch (error) {
-      // An internal error may be the statement's own, whose types a restored dump has made anew: another connection prepares it again.
-      const stays = error instanceof pg.DatabaseError && !error.code?.startsWith('XX');
-      client.release(stays ? undefined : (error as Error));
+      client.release(error instanceof pg.DatabaseError && !isInternal(error) ? undefined : (error as Error));
       throw error;
     } finally {
       clearTimeout(timer);
@@ -148,6 +146,7 @@ export class Database implements Tx {
       await client.query('ROLLBACK').catch((e: Error) => {
         broken = e;
       });
+      if (isInternal(error)) broken ??= error as Error;
       throw error;
     } finally {
       client.release(broken);
@@ -189,6 +188,12 @@ export class Database implements Tx {
     await this.dataSource.destroy();
   }
 }
+
+/**
+ * The server's own failure, such as that of a prepared statement whose parameters are of types that a restored dump has made anew: it fails for
+ * as long as the connection lives, so that is given up.
+ */
+const isInternal = (error: unknown) => error instanceof pg.DatabaseError && (error.code?.startsWith('XX') ?? false);
 
 /** What is known after a statement failed: nothing was written for good (`final`), nothing was written this time (`transient`), or nothing is known. */
 export function outcomeOf(error: unknown): 'unknown' | 'transient' | 'final' {

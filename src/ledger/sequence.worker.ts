@@ -15,6 +15,8 @@ import { growTree } from './tree.postgres.js';
 const LATE_MS = 10_000;
 const SCAN_MS = 60_000;
 const BATCH = 2000;
+/** So many are added to the tree in a round of their own: some tenths of a second where a tree has to be caught up with. */
+const TILES = 256;
 /** With rest after each round: a ledger that is written to is sequenced some twenty times a second, not once per batch. */
 const PACE = { pollMs: 100, restMs: 50 };
 
@@ -27,6 +29,9 @@ export interface SequencerOptions {
 export class Sequencer implements Worker {
   readonly name = 'sequencer';
   private readonly rounds: Rounds;
+  private readonly growing: Rounds;
+  /** After the last round that sequenced something. */
+  private size = 0;
   private leading = false;
   private scannedAt = 0;
   private ledAt = 0;
@@ -42,6 +47,7 @@ export class Sequencer implements Worker {
     private readonly options: SequencerOptions = {},
   ) {
     this.rounds = new Rounds(() => this.sequenceAll(), options.pace ?? PACE);
+    this.growing = new Rounds(() => this.grow(), options.pace ?? PACE);
   }
 
   start(): void {
@@ -71,23 +77,24 @@ export class Sequencer implements Worker {
     this.counts.sequenced += n;
     this.counts.rounds += 1;
     this.sequenced();
-    await this.growTree(size!, n);
+    this.size = size!;
+    if (this.options.tree && Math.floor(size! / TILE_WIDTH) > Math.floor((size! - n) / TILE_WIDTH)) this.growing.kick();
     return n;
   }
 
-  /** Outside the statement, which would hash under the lock everybody waits for. What a crash leaves out is added with the next tile, or by who signs. */
-  private async growTree(size: number, added: number): Promise<void> {
-    const filled = Math.floor(size / TILE_WIDTH) > Math.floor((size - added) / TILE_WIDTH);
-    if (this.options.tree && filled) await growTree(this.db, size);
+  /** Beside the sequencing, which waits for no hash. What a crash leaves out is added with the next tile, or by who signs. */
+  private async grow(): Promise<void> {
+    if (!(await growTree(this.db, this.size, TILES))) this.growing.kick();
   }
 
   /** With what this process appended last. */
   async drain(): Promise<void> {
     await this.rounds.stop();
     await this.rounds.once();
+    await this.growing.stop();
   }
 
   status(): Record<string, unknown> {
-    return { leading: this.leading, ...this.counts, last_error: this.rounds.lastError };
+    return { leading: this.leading, ...this.counts, last_error: this.rounds.lastError, tree_error: this.growing.lastError };
   }
 }

@@ -51,13 +51,21 @@ export async function rootAfter(
 
 /**
  * Works out what is missing of the levels above the leaves, up to the tree of `size`, whose leaves must be there. Whoever does it comes to the
- * same hashes, so nobody has to wait for anybody; what is there is looked up each time, since a database may have been set back.
+ * same hashes, so nobody has to wait for anybody; what is there is looked up each time, since a database may have been set back. With `most`
+ * it ends after so many tiles, and says whether it is done.
  */
-export async function growTree(tx: Tx, size: number): Promise<void> {
+export async function growTree(tx: Tx, size: number, most = Number.POSITIVE_INFINITY): Promise<boolean> {
+  let left = most;
   for (let level = 1, whole = Math.floor(size / TILE_WIDTH); whole > 0; level++, whole = Math.floor(whole / TILE_WIDTH)) {
-    let grown = await countNodes(tx, level);
-    while (grown < whole) grown = await addNodes(tx, level, grown, Math.min(whole, grown + AT_ONCE));
+    for (let grown = await countNodes(tx, level); grown < whole; ) {
+      if (left <= 0) return false;
+      const next = Math.min(whole, grown + Math.min(left, AT_ONCE));
+      await addNodes(tx, level, grown, next);
+      left -= next - grown;
+      grown = next;
+    }
   }
+  return true;
 }
 
 async function countNodes(tx: Tx, level: number): Promise<number> {
@@ -67,7 +75,7 @@ async function countNodes(tx: Tx, level: number): Promise<number> {
   return row!.n;
 }
 
-async function addNodes(tx: Tx, level: number, from: number, to: number): Promise<number> {
+async function addNodes(tx: Tx, level: number, from: number, to: number): Promise<void> {
   const places = Array.from({ length: to - from }, (_, i) => from + i);
   const tiles = await readTiles(
     tx,
@@ -78,5 +86,4 @@ async function addNodes(tx: Tx, level: number, from: number, to: number): Promis
     'INSERT INTO tree_node (level, n, hash) SELECT $1, t.n, t.hash FROM unnest($2::bigint[], $3::bytea[]) AS t(n, hash) ON CONFLICT DO NOTHING',
     [level, binaryArray('bigint', places), binaryArray('bytea', tiles.map(subtreeHash))],
   );
-  return to;
 }

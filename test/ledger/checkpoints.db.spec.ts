@@ -260,7 +260,9 @@ describeEachDatabase('the log', (open) => {
       Promise.all(Array.from({ length: contracts }, () => appender.append(contractIntent(newStream()))));
     await append(130); // a whole tile, and a little
     const mend = await failing(db, kind, table);
-    await new Sequencer(db).drain();
+    const sequencer = new Sequencer(db, undefined, { tree: true });
+    await sequencer.drain();
+    expect(sequencer.status()['tree_error']).toEqual(table === 'tree_node' ? expect.stringContaining('the process died') : null);
     const outcome = await signerOn(db, { kept })
       .sign(0)
       .catch((error: Error) => error.message);
@@ -314,7 +316,7 @@ describeOnServer('checkpoints of several replicas', () => {
     try {
       const [a, b, reader] = [await database.another(), await database.another(), await database.another()];
       const kept = await directory();
-      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { pace: { pollMs: 5, restMs: 0 } }));
+      const sequencers = [a, b].map((db) => new Sequencer(db, undefined, { tree: true, pace: { pollMs: 5, restMs: 0 } }));
       for (const sequencer of sequencers) sequencer.start();
       let writing = true;
       const signing = [a, b].map(async (db) => {
@@ -330,7 +332,7 @@ describeOnServer('checkpoints of several replicas', () => {
       });
       const appenders = [a, b].map((db, i) => new Appender(db, () => sequencers[i]!.kick()));
       const writers = Array.from({ length: 6 }, async (_, w) => {
-        for (let i = 0; i < 25; i++) await runContract(appenders[w % 2]!, newStream());
+        for (let i = 0; i < 45; i++) await runContract(appenders[w % 2]!, newStream());
       });
       const slow = Array.from({ length: 8 }, async (_, s) => {
         for (let i = 0; i < 3; i++) await slowAppend(s % 2 ? a : b, 10 + 17 * ((s + i) % 7), (s + i) % 2 === 0);
@@ -339,7 +341,7 @@ describeOnServer('checkpoints of several replicas', () => {
       for (const sequencer of sequencers) await sequencer.drain();
       writing = false;
       const signed = await Promise.all(signing);
-      expect(await newestCheckpoint(reader)).toMatchObject({ size: 6 * 25 * 2 + 12 });
+      expect(await newestCheckpoint(reader)).toMatchObject({ size: 6 * 45 * 2 + 12 });
       const [{ n }] = (await reader.query<{ n: number }>('SELECT count(*) AS n FROM checkpoint')) as [{ n: number }];
       expect(n).toBe(signed[0]! + signed[1]!); // each of them was one signer's alone
       expect(n).toBeGreaterThan(5);

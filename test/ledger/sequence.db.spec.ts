@@ -3,7 +3,7 @@ import { sequencedAfter } from '../../src/ledger/read.postgres.js';
 import { ledgerSize } from '../../src/ledger/sequence.postgres.js';
 import { Sequencer } from '../../src/ledger/sequence.worker.js';
 import { nodeHash, subtreeHash } from '../../src/ledger/tree.js';
-import { hashesOf } from '../../src/ledger/tree.postgres.js';
+import { growTree, hashesOf } from '../../src/ledger/tree.postgres.js';
 import { describeEachDatabase, describeOnServer, openServerDatabase } from '../support/databases.js';
 import { contractIntent, newStream, runContract } from '../support/intents.js';
 import { slowAppend } from '../support/slow-append.js';
@@ -51,23 +51,33 @@ describeEachDatabase('the sequencer', (open) => {
     const append = (contracts: number) =>
       Promise.all(Array.from({ length: contracts }, () => appender.append(contractIntent(newStream()))));
     const nodes = async () => (await db.query<{ n: number }>('SELECT n FROM tree_node WHERE level = 1 ORDER BY n')).map(({ n }) => n);
-    const sequencer = new Sequencer(db, undefined, { tree: true });
+    const sequenced = () => new Sequencer(db, undefined, { tree: true }).drain();
     await append(127);
-    await sequencer.drain();
+    await sequenced();
     expect(await nodes()).toEqual([]);
     await append(1);
-    await sequencer.drain();
+    await sequenced();
     expect(await nodes()).toEqual([0]);
     await append(130);
     await new Sequencer(db).drain(); // as one that was killed before it came to the tree
     expect(await nodes()).toEqual([0]);
     await append(126);
-    await sequencer.drain();
+    await sequenced();
     expect(await nodes()).toEqual([0, 1, 2]);
     const leaves = await db.query<{ hash: Buffer }>('SELECT hash FROM leaf ORDER BY idx');
     const hashed = (from: number, to: number) => subtreeHash(Buffer.concat(leaves.slice(from, to).map(({ hash }) => hash)));
     const [root] = await hashesOf(db, [{ start: 0n, end: 768n }], 768n);
     expect(root).toEqual(nodeHash(hashed(0, 512), hashed(512, 768)));
+  });
+
+  it('catches up with a tree that was never grown in as many rounds as it takes', async () => {
+    const { db } = await open();
+    const appender = new Appender(db);
+    await Promise.all(Array.from({ length: 512 }, () => appender.append(contractIntent(newStream()))));
+    await new Sequencer(db).drain();
+    expect([await growTree(db, 1024, 3), await growTree(db, 1024, 3), await growTree(db, 1024, 3)]).toEqual([false, true, true]);
+    expect(await db.query('SELECT level, n FROM tree_node ORDER BY level, n')).toEqual([0, 1, 2, 3].map((n) => ({ level: 1, n })));
+    await expectSound(db);
   });
 });
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Intent, openLane, place, rowsOf } from '../../src/ledger/batch.js';
+import { type Intent, openLane, place, rowsOf, storedBytes } from '../../src/ledger/batch.js';
 import { type Draft, disclose, type EventType, recordHash } from '../../src/ledger/record.js';
 import { decide, emptyStream, evolve, type StreamState } from '../../src/ledger/stream.js';
 
@@ -128,6 +128,24 @@ describe('whatever callers want', () => {
         expect(text).not.toContain('secret-');
       }),
     );
+  });
+
+  it('what is stored of a disclosure is sealed once for a key, and again for another', () => {
+    const part = disclose('AAAAAAAAAAAAAAAAAAAAAA', 'parameters', 1);
+    const sealed: string[] = [];
+    const key = (id: string) => ({
+      id,
+      fresh: null,
+      seal: (name: string, bytes: Buffer) => Buffer.from(`${sealed.push(id)} ${id} ${name} ${bytes.toString()}`),
+    });
+    const text = (id: string) => storedBytes(part, key(id)).toString();
+    expect([text('a'), text('a'), text('b')]).toEqual([
+      '1 a parameters ["AAAAAAAAAAAAAAAAAAAAAA","parameters",1]',
+      '1 a parameters ["AAAAAAAAAAAAAAAAAAAAAA","parameters",1]',
+      '2 b parameters ["AAAAAAAAAAAAAAAAAAAAAA","parameters",1]',
+    ]);
+    expect(storedBytes(part, undefined)).toBe(part.bytes);
+    expect(sealed).toEqual(['a', 'b']);
   });
 
   it('the parameters of the append statement have one row per stream, event, payload and open REQUEST', () => {
