@@ -56,10 +56,12 @@ describeOnServer('a database that dies under load and comes back', () => {
         }
       }
     };
-    const clients = Promise.all(Array.from({ length: 16 }, client));
+    const clients = Array.from({ length: 12 }, client);
     await until('there is load', () => answered.length > 100);
     proxy.open(false);
     await until('health says so', async () => (await health()) === 503);
+    // The others may all have been with the agent in that moment; these come with a REQUEST.
+    for (let n = 12; n < 16; n++) clients.push(client(undefined, n));
     // Longer than a REQUEST waits for the ledger (5 s), shorter than a RESPONSE does (until the deadline, and 5 s).
     await sleep(6500);
     const before = answered.length;
@@ -67,9 +69,9 @@ describeOnServer('a database that dies under load and comes back', () => {
     await until('work goes on', () => answered.length > before + 100, 20_000);
     expect(await health()).toBe(200);
     stop = true;
-    await clients;
+    await Promise.all(clients);
     await pool.destroy();
-    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeGreaterThanOrEqual(4);
     expect(refused.filter(({ status, body }) => status !== 503 || body.code !== 'ledger_unavailable')).toEqual([]);
   });
 
