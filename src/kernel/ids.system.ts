@@ -35,8 +35,9 @@ export const newTraceId = (): string => draw(16, (from, to) => pool.toString('he
 export const newSpanId = (): string => draw(8, (from, to) => pool.toString('hex', from, to));
 
 /** Random bits from end to end: the nonce of one sealed value. */
-export function fillNonce(nonce: Buffer): Buffer {
-  draw(nonce.length, (from, to) => pool.copy(nonce, 0, from, to));
+export function newNonce(bytes: number): Buffer {
+  const nonce = Buffer.allocUnsafe(bytes);
+  draw(bytes, (from, to) => pool.copy(nonce, 0, from, to));
   return nonce;
 }
 

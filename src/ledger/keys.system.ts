@@ -7,7 +7,7 @@
  */
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { fillNonce, newId } from '../kernel/ids.system.js';
+import { newId, newNonce } from '../kernel/ids.system.js';
 import type { StreamKey } from './stream.js';
 
 export const KEY_BYTES = 32;
@@ -99,15 +99,14 @@ const streamKey = (id: string, key: Buffer, fresh: StreamKey['fresh']): StreamKe
 export const fingerprint = (master: Buffer): string =>
   hash('sha256', Buffer.concat([Buffer.from('agent-orchestrator master key\n'), master]), 'hex').slice(0, 16);
 
-/** Nonce, ciphertext, tag; put together in place, a fifth cheaper than out of pieces. */
+/** Nonce, ciphertext, tag. */
 function seal(key: Buffer, name: string, bytes: Buffer): Buffer {
-  const sealed = Buffer.allocUnsafe(NONCE_BYTES + bytes.length + TAG_BYTES);
-  const cipher = createCipheriv(CIPHER, key, fillNonce(sealed.subarray(0, NONCE_BYTES)));
+  const nonce = newNonce(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, key, nonce);
   cipher.setAAD(Buffer.from(name));
-  cipher.update(bytes).copy(sealed, NONCE_BYTES);
+  const ciphertext = cipher.update(bytes);
   cipher.final();
-  cipher.getAuthTag().copy(sealed, NONCE_BYTES + bytes.length);
-  return sealed;
+  return Buffer.concat([nonce, ciphertext, cipher.getAuthTag()]);
 }
 
 /** null: not what was sealed with this key under this name. */
